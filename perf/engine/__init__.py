@@ -1,0 +1,1 @@
+"""Statistics and the runner: the standard library and numpy, no Django."""

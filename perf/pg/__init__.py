@@ -1,0 +1,1 @@
+"""What PostgreSQL tells about itself: plans and statistics."""

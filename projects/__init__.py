@@ -1,0 +1,1 @@
+"""Projects: what tasks are gathered in, and where their numbers come from."""

@@ -1,0 +1,105 @@
+"""Writes of projects, in the active tenant. `actor_id` is the user who acts, for the event log."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from django.core.exceptions import ValidationError
+from django.db import connection, transaction
+from django.db.models import F
+from django.db.models.functions import Now
+
+from projects.models import Project
+from taskproject.db.context import require_tenant_id
+from taskproject.tenancy.models import EventKind
+from taskproject.tenancy.services import event_append
+
+_CHANGEABLE: Final = frozenset({"name", "description", "lead_id"})
+
+
+class ProjectArchived(ValidationError):
+    """The project takes no new task while it is archived."""
+
+
+@transaction.atomic
+def project_create(
+    *, key: str, name: str, actor_id: int, description: str = "", lead_id: int | None = None
+) -> Project:
+    """Make a project. Raises `ValidationError` for a malformed or taken key, or an empty name;
+    `IntegrityError` if the lead is no member."""
+    project = Project(key=key, name=name, description=description, lead_id=lead_id)
+    project.full_clean(exclude=["lead"])
+    project.save()
+    changes = {"key": key, "name": name}
+    event_append(
+        EventKind.PROJECT_CREATED, actor_id=actor_id, project_id=project.pk, changes=changes
+    )
+    return project
+
+
+@transaction.atomic
+def project_update(*, project_id: int, actor_id: int, **changes: Any) -> Project:
+    """Change name, description or lead; only what is named is written, the version grows by one.
+
+    Raises `Project.DoesNotExist`, `ValidationError` for values that do not fit, `TypeError` for a
+    field that can't be changed.
+    """
+    if unknown := set(changes) - _CHANGEABLE:
+        raise TypeError(f"A project's {', '.join(sorted(unknown))} can't be changed.")
+    project = Project.objects.select_for_update().get(pk=project_id)
+    before = {name: getattr(project, name) for name in changes}
+    for name, value in changes.items():
+        setattr(project, name, value)
+    project.full_clean(exclude=["lead"])
+    _write(project, [*changes])
+    changed = {
+        name: [before[name], value] for name, value in changes.items() if before[name] != value
+    }
+    event_append(
+        EventKind.PROJECT_UPDATED, actor_id=actor_id, project_id=project.pk, changes=changed
+    )
+    return project
+
+
+@transaction.atomic
+def project_set_archived(*, project_id: int, archived: bool, actor_id: int) -> Project:
+    """Archive a project or bring it back. Whether active tasks forbid it is the caller's question:
+    see `tasks.services.projects.project_archive`. Raises `Project.DoesNotExist`."""
+    project = Project.objects.select_for_update().get(pk=project_id)
+    if (project.archived_at is not None) == archived:
+        return project
+    project.archived_at = Now() if archived else None
+    _write(project, ["archived_at"])
+    kind = EventKind.PROJECT_ARCHIVED if archived else EventKind.PROJECT_UNARCHIVED
+    event_append(kind, actor_id=actor_id, project_id=project.pk)
+    return project
+
+
+def numbers_take(*, project_id: int, count: int = 1) -> int:
+    """Take `count` consecutive task numbers of a project and return the first. One statement.
+
+    The row stays locked until the transaction ends: numbers have no gap when it commits, and are
+    free again when it does not. Raises `ProjectArchived`, and `Project.DoesNotExist`.
+    """
+    if count < 1:
+        raise ValueError("At least one number must be taken.")
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "UPDATE project SET next_number = next_number + %s"
+            " WHERE tenant_id = %s AND id = %s RETURNING next_number - %s, archived_at IS NOT NULL",
+            [count, require_tenant_id(), project_id, count],
+        )
+        row = cursor.fetchone()
+    if row is None:
+        raise Project.DoesNotExist("The project does not exist.")
+    first, archived = row
+    if archived:
+        raise ProjectArchived("The project is archived: it takes no new tasks.")
+    return int(first)
+
+
+def _write(project: Project, fields: list[str]) -> None:
+    project.version = F("version") + 1
+    project.updated_at = Now()
+    project.save(update_fields=[*fields, "version", "updated_at"])
+    project.refresh_from_db(fields=["version", "updated_at", "archived_at"])

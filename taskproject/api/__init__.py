@@ -1,0 +1,1 @@
+"""What every REST endpoint shares: problems, pages, parameters. Knows no app."""

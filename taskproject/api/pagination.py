@@ -1,0 +1,124 @@
+"""Keyset pages over REST: an opaque, signed cursor instead of a page number.
+
+A cursor is bound to its tenant, its sort and its filters: with any other it is refused, where an
+unsigned one would silently show a wrong page. There is no total; counting is another question.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+import hmac
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final, Literal
+
+from django.conf import settings
+from django.db.models import Model, QuerySet
+from django.http import QueryDict
+
+from taskproject.api.problems import InvalidParameter
+from taskproject.db.keyset import Keyset
+
+DEFAULT_LIMIT: Final = 50
+MAX_LIMIT: Final = 200
+_MAC_BYTES: Final = 16
+_VERSION: Final = 1
+
+Direction = Literal["next", "previous"]
+
+
+@dataclass(frozen=True, slots=True)
+class Page[M: Model]:
+    """Rows in the order of the sort, and the cursors of the pages beside them, if there are any."""
+
+    rows: Sequence[M]
+    next: str | None
+    previous: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class PageRequest:
+    """What a client asked for: how many rows, and from where."""
+
+    limit: int = DEFAULT_LIMIT
+    cursor: str | None = None
+
+
+def page_request(query: QueryDict) -> PageRequest:
+    """Read `limit` and `cursor`. Raises `InvalidParameter` for a limit outside 1 to 200."""
+    text = query.get("limit", str(DEFAULT_LIMIT))
+    if not (text.isascii() and text.isdigit() and 1 <= int(text[:4]) <= MAX_LIMIT):
+        raise InvalidParameter(f"limit must be a whole number from 1 to {MAX_LIMIT}.")
+    return PageRequest(limit=int(text), cursor=query.get("cursor"))
+
+
+def paginate[M: Model](
+    rows: QuerySet[M], keyset: Keyset, request: PageRequest, *, binding: Mapping[str, Any]
+) -> Page[M]:
+    """One page of `rows`, in one statement: a row more than asked for tells whether it goes on.
+
+    `binding` is what the cursor is bound to: tenant, sort, filters. Raises `InvalidParameter` for
+    a cursor that was changed, or was made for another binding.
+    """
+    direction, key = _open(request.cursor, binding)
+    backwards = direction == "previous"
+    found = list(keyset.page(rows, key=key, backwards=backwards, limit=request.limit + 1))
+    more = len(found) > request.limit
+    found = found[: request.limit]
+    if backwards:
+        found.reverse()
+    if not found:
+        return Page([], None, None)
+    has_next = more if not backwards else True
+    has_previous = more if backwards else key is not None
+    return Page(
+        found,
+        _seal("next", keyset.key(found[-1]), binding) if has_next else None,
+        _seal("previous", keyset.key(found[0]), binding) if has_previous else None,
+    )
+
+
+def _seal(direction: Direction, key: tuple[Any, ...], binding: Mapping[str, Any]) -> str:
+    body = json.dumps([_VERSION, direction, [_encode(value) for value in key]]).encode()
+    return base64.urlsafe_b64encode(_mac(body, binding) + body).rstrip(b"=").decode()
+
+
+def _open(
+    cursor: str | None, binding: Mapping[str, Any]
+) -> tuple[Direction, tuple[Any, ...] | None]:
+    if cursor is None:
+        return "next", None
+    try:
+        sealed = base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True)
+    except (binascii.Error, ValueError):
+        raise InvalidParameter(_REFUSED, code="invalid-cursor") from None
+    mac, body = sealed[:_MAC_BYTES], sealed[_MAC_BYTES:]
+    if not hmac.compare_digest(mac, _mac(body, binding)):
+        raise InvalidParameter(_REFUSED, code="invalid-cursor")
+    _, direction, key = json.loads(body)
+    return direction, tuple(_decode(value) for value in key)
+
+
+_REFUSED: Final = "The cursor is not one of this list. Start from the first page."
+
+
+def _mac(body: bytes, binding: Mapping[str, Any]) -> bytes:
+    bound = json.dumps(binding, sort_keys=True, default=str).encode()
+    return hashlib.blake2b(
+        len(bound).to_bytes(4) + bound + body,
+        digest_size=_MAC_BYTES,
+        key=hashlib.sha256(settings.SECRET_KEY.encode()).digest(),
+        person=b"keyset-cursor",
+    ).digest()
+
+
+def _encode(value: Any) -> Any:
+    return {"t": value.isoformat()} if isinstance(value, datetime) else value
+
+
+def _decode(value: Any) -> Any:
+    return datetime.fromisoformat(value["t"]) if isinstance(value, dict) else value

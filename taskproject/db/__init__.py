@@ -1,0 +1,1 @@
+"""What stands between Django and PostgreSQL: the backend, tenant keys, keyset, timeouts, roles."""

@@ -1,0 +1,155 @@
+"""The connection wrapper: Django's own, bound to the active tenant, with a way to be the owner.
+
+It reads three keys of its own from `DATABASES`: `OWNER` (USER and PASSWORD of the schema's owner;
+absent in the web process), `TENANT_BINDING` ("session", or "transaction" behind a transaction
+pooler), and it puts `bind_tenant` into the pool's options as the check at each checkout.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from django.core.exceptions import ImproperlyConfigured
+from django.db.backends.base.base import NO_DB_ALIAS
+from django.db.backends.postgresql import base
+
+from taskproject.db.backend.creation import DatabaseCreation
+from taskproject.db.backend.cursors import (
+    SessionBoundCursor,
+    TransactionBoundCursor,
+    bind_tenant,
+)
+from taskproject.db.backend.features import DatabaseFeatures
+from taskproject.db.backend.operations import DatabaseOperations
+from taskproject.db.backend.schema import DatabaseSchemaEditor
+from taskproject.db.backend.verification import verify_session
+
+
+class DatabaseWrapper(base.DatabaseWrapper):
+    """One connection of one thread, as the app role unless inside `as_owner`."""
+
+    SchemaEditorClass = DatabaseSchemaEditor
+    creation_class = DatabaseCreation
+    features_class = DatabaseFeatures
+    ops_class = DatabaseOperations
+
+    # Which roles this process has already checked: a new connection is not a new risk.
+    _verified: set[tuple[str, str, str]] = set()
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._app_settings: dict[str, Any] | None = None
+
+    @property
+    def app_role(self) -> str:
+        """The name of the role that the web connects as, also while acting as the owner."""
+        return str((self._app_settings or self.settings_dict)["USER"])
+
+    @property
+    def acts_as_owner(self) -> bool:
+        """Whether the connection is inside `as_owner`."""
+        return self._app_settings is not None
+
+    @property
+    def binds_by_transaction(self) -> bool:
+        """Whether the tenant is set by SET LOCAL in each transaction instead of at checkout."""
+        return self.settings_dict.get("TENANT_BINDING") == "transaction"
+
+    @property
+    def pool(self) -> Any:
+        options = self.settings_dict["OPTIONS"].get("pool")
+        if isinstance(options, dict) and not self.binds_by_transaction:
+            options.setdefault("check", bind_tenant)
+        return super().pool
+
+    def get_connection_params(self) -> dict[str, Any]:
+        params: dict[str, Any] = super().get_connection_params()
+        if not self.acts_as_owner:
+            # The owner needs no tenant, and some of its statements must travel alone.
+            params["cursor_factory"] = (
+                TransactionBoundCursor if self.binds_by_transaction else SessionBoundCursor
+            )
+        return params
+
+    def get_new_connection(self, conn_params: dict[str, Any]) -> Any:
+        connection = super().get_new_connection(conn_params)
+        try:
+            if not self.pool:
+                # A new session: it knows no tenant, and psycopg begins without autocommit.
+                connection.bound_tenant = ""
+                connection.autocommit = True
+            self._verify(connection)
+        except BaseException:
+            self._discard(connection)
+            raise
+        return connection
+
+    def create_cursor(self, name: str | None = None) -> Any:
+        if name and not self.acts_as_owner:
+            # A server-side cursor keeps the tenant that it was opened with.
+            with self.connection.cursor() as cursor:
+                cursor.bind()
+        return super().create_cursor(name)
+
+    def _rollback(self) -> None:
+        self._forget_binding()
+        super()._rollback()  # type: ignore[misc]
+
+    def _savepoint_rollback(self, sid: str) -> None:
+        super()._savepoint_rollback(sid)  # type: ignore[misc]
+        self._forget_binding()
+
+    def _forget_binding(self) -> None:
+        # A rollback restores the setting of before; the next statement brings the right one.
+        if self.connection is not None:
+            self.connection.bound_tenant = None
+
+    @contextmanager
+    def as_owner(self) -> Iterator[None]:
+        """Run the block as the role that owns the schema, on a connection of its own.
+
+        The pool of the app role is closed first: its connections would keep a database from being
+        dropped or copied. Raises `ImproperlyConfigured` in a process that was given no owner, and
+        `RuntimeError` inside a transaction, whose work would be lost with its connection.
+        """
+        if self.acts_as_owner:
+            yield
+            return
+        owner = self.settings_dict.get("OWNER")
+        if not owner:
+            raise ImproperlyConfigured(
+                "This needs the schema's owner: set DATABASE_OWNER_URL. The web process does "
+                "without it on purpose."
+            )
+        if self.in_atomic_block:
+            raise RuntimeError("as_owner() opens another connection: leave the transaction first.")
+        self.close()
+        self.close_pool()
+        app_settings = self.settings_dict
+        options = {key: value for key, value in app_settings["OPTIONS"].items() if key != "pool"}
+        self._app_settings = app_settings
+        self.settings_dict = {**app_settings, **owner, "OPTIONS": options}
+        try:
+            yield
+        finally:
+            self.close()
+            # The test runner renames the database while it acts as the owner.
+            app_settings["NAME"] = self.settings_dict["NAME"]
+            self.settings_dict = app_settings
+            self._app_settings = None
+
+    def _verify(self, connection: Any) -> None:
+        settings = self.settings_dict
+        key = (str(settings["HOST"]), str(settings["NAME"]), str(settings["USER"]))
+        if self.acts_as_owner or self.alias == NO_DB_ALIAS or key in self._verified:
+            return
+        verify_session(connection, by_transaction=self.binds_by_transaction)
+        self._verified.add(key)
+
+    def _discard(self, connection: Any) -> None:
+        if self.pool:
+            self.pool.putconn(connection)
+        else:
+            connection.close()

@@ -1,0 +1,119 @@
+"""Cursors that bring the active tenant along, and the pool's check that does so at checkout.
+
+A psycopg connection remembers, in `bound_tenant`, which tenant its session was last told of: an id
+as text, an empty string for none, or None when unknown, as after a rollback. A statement that runs
+for another tenant takes the setting with it in the same message, so a change of tenant costs no
+round trip; and since this happens when the statement runs, not when the context is entered, a
+cursor can't outlive the context it was made in.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from psycopg.pq import TransactionStatus
+
+from taskproject.db.context import tenant_setting
+from taskproject.db.isolation import TENANT_SETTING
+
+if TYPE_CHECKING:
+    from psycopg import ClientCursor
+
+    Cursor = ClientCursor[Any]
+else:
+    from django.db.backends.postgresql.base import Cursor
+
+
+def bind_tenant(connection: Any) -> None:
+    """Tell a session which tenant is active. One round trip.
+
+    This is the pool's `check` callback. It runs in the thread that asks for a connection, at each
+    checkout, so that whatever the last user left behind is overwritten; and because it is a
+    statement, it proves that the connection is alive.
+    """
+    value = tenant_setting()
+    # Noted before it is sent, or the cursor below would bring the setting a second time. If the
+    # statement fails, the connection is thrown away.
+    connection.bound_tenant = value
+    connection.execute(f"SELECT set_config('{TENANT_SETTING}', '{value}', false)")
+
+
+class SessionBoundCursor(Cursor):
+    """Keeps the session's setting equal to the active tenant."""
+
+    connection: Any  # a psycopg connection with `bound_tenant`
+
+    def execute(self, query: Any, params: Any = None, **kwargs: Any) -> Any:
+        binding = self._binding()
+        if not binding:
+            return super().execute(query, params, **kwargs)
+        super().execute(f"{binding}; {self._text(query)}", params, **kwargs)
+        self.nextset()
+        self._note()
+        return self
+
+    def executemany(self, query: Any, params_seq: Any, **kwargs: Any) -> None:
+        self.bind()
+        super().executemany(query, params_seq, **kwargs)
+
+    def copy(self, statement: Any, params: Any = None, **kwargs: Any) -> Any:
+        self.bind()
+        return super().copy(statement, params, **kwargs)
+
+    def stream(self, query: Any, params: Any = None, **kwargs: Any) -> Any:
+        self.bind()
+        return super().stream(query, params, **kwargs)
+
+    def bind(self) -> None:
+        """Send the setting by itself, where it can't travel with a statement. One round trip,
+        and none when the session knows the tenant already."""
+        if binding := self._binding():
+            super().execute(binding)
+            self._note()
+
+    def _binding(self) -> str:
+        value = tenant_setting()
+        known = getattr(self.connection, "bound_tenant", None)
+        if known == value or self._status() == TransactionStatus.INERROR:
+            return ""
+        return self._statement(value)
+
+    def _status(self) -> TransactionStatus:
+        return TransactionStatus(self.connection.info.transaction_status)
+
+    def _statement(self, value: str) -> str:
+        return f"SELECT set_config('{TENANT_SETTING}', '{value}', false)"
+
+    def _note(self) -> None:
+        self.connection.bound_tenant = tenant_setting()
+
+    def _text(self, query: Any) -> str:
+        if isinstance(query, bytes):
+            return query.decode()
+        return query if isinstance(query, str) else str(query.as_string(self.connection))
+
+
+class TransactionBoundCursor(SessionBoundCursor):
+    """Sets the tenant for one transaction at a time: for a pooler that hands sessions around.
+
+    A message of two statements is one implicit transaction, so SET LOCAL holds in autocommit too.
+    SET LOCAL with a literal and not set_config(), because that form also reaches Citus workers.
+    """
+
+    def bind(self) -> None:
+        """Open the transaction with the setting. In autocommit there is none to open."""
+        if self.connection.autocommit and self._binding():
+            raise RuntimeError(
+                "Behind a transaction pooler this needs transaction.atomic(): executemany, COPY "
+                "and server-side cursors can't carry a tenant by themselves."
+            )
+        super().bind()
+
+    def _binding(self) -> str:
+        if self._status() == TransactionStatus.IDLE:
+            # The next statement opens a transaction, which knows of no tenant yet.
+            self.connection.bound_tenant = ""
+        return super()._binding()
+
+    def _statement(self, value: str) -> str:
+        return f"SET LOCAL {TENANT_SETTING} = '{value}'"

@@ -1,0 +1,44 @@
+"""Column types that Django does not have."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.db import models
+
+
+class CurrentTransactionId(models.Func):
+    """The 64-bit id of the current transaction; gives the transaction one if it has none yet."""
+
+    function = "pg_current_xact_id"
+    arity = 0
+    output_field = models.BigIntegerField()
+
+
+class TransactionIdField(models.Field):  # type: ignore[type-arg]
+    """An `xid8`: the transaction that wrote the row, an int in Python, filled by the database."""
+
+    description = "Transaction id"
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        kwargs.setdefault("db_default", CurrentTransactionId())
+        super().__init__(*args, **kwargs)
+
+    def db_type(self, connection: Any) -> str:
+        return "xid8"
+
+    def from_db_value(self, value: Any, expression: Any, connection: Any) -> int | None:
+        return None if value is None else int(value)
+
+    def get_prep_value(self, value: Any) -> Any:
+        # As text: PostgreSQL has no cast from bigint to xid8.
+        value = super().get_prep_value(value)
+        return str(value) if isinstance(value, int) else value
+
+
+class SnapshotHorizon(models.Func):
+    """The lowest transaction id that may still be running: everything below it has ended."""
+
+    template = "pg_snapshot_xmin(pg_current_snapshot())"
+    arity = 0
+    output_field = TransactionIdField()

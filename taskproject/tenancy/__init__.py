@@ -1,0 +1,1 @@
+"""Tenants, their members and tokens, the event log, and the walls between tenants."""

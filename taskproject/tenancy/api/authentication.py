@@ -1,0 +1,55 @@
+"""Bearer tokens for the REST API."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from rest_framework.authentication import BaseAuthentication
+from rest_framework.exceptions import AuthenticationFailed, NotAuthenticated, NotFound
+from rest_framework.request import Request
+
+from taskproject.tenancy import services
+from taskproject.tenancy.credentials import Identity
+from taskproject.tenancy.models import User
+
+
+class TokenAuthentication(BaseAuthentication):
+    """`Authorization: Bearer tp_…`: the token speaks for one user in one tenant.
+
+    A token that is good for another tenant than the address names gets the answer that an absent
+    tenant gets; the address is compared as text, so not even the time differs.
+    """
+
+    keyword = "Bearer"
+
+    def authenticate(self, request: Request) -> tuple[User, Identity] | None:
+        keyword, _, text = request.headers.get("Authorization", "").partition(" ")
+        if keyword.lower() != self.keyword.lower():
+            return None
+        identity = services.token_authenticate(text=text.strip())
+        if identity is None:
+            raise AuthenticationFailed("The token is unknown, expired or revoked.")
+        if identity.tenant_slug != addressed_tenant(request):
+            raise NotFound
+        return self._user(identity), identity
+
+    def authenticate_header(self, request: Request) -> str:
+        return self.keyword
+
+    @staticmethod
+    def _user(identity: Identity) -> User:
+        # Built from what was checked; any other field is fetched when it is asked for.
+        fields = ["id", "username", "is_active"]
+        return User.from_db("default", fields, [identity.user_id, identity.username, True])
+
+
+def addressed_tenant(request: Request) -> Any:
+    """The slug of the tenant that the address names."""
+    return request.parser_context["kwargs"].get("tenant")
+
+
+def identity_of(request: Request) -> Identity:
+    """Who sends an authenticated request. Raises `NotAuthenticated` for anyone else."""
+    if not isinstance(request.auth, Identity):
+        raise NotAuthenticated
+    return request.auth

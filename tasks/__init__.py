@@ -1,0 +1,1 @@
+"""Tasks, labels, comments and dependencies: the service itself."""

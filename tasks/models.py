@@ -1,0 +1,275 @@
+"""The task and what hangs on it. Each index says which selector it serves."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from django.contrib.postgres.indexes import GinIndex
+from django.contrib.postgres.search import SearchVector, SearchVectorField
+from django.core.validators import RegexValidator
+from django.db import models
+from django.db.models import F, Q
+from django.db.models.functions import Lower, Now
+
+from projects.models import Project
+from taskproject.db.keys import TenantForeignKey, TenantPrimaryKey, TenantReference
+from taskproject.tenancy.scoping import MemberKey, TenantModel, member_reference
+
+TITLE_LENGTH: Final = 300
+DESCRIPTION_BYTES: Final = 64 * 1024
+COMMENT_BYTES: Final = 16 * 1024
+COLOUR_PATTERN: Final = r"^#[0-9a-f]{6}$"
+
+
+class Status(models.IntegerChoices):
+    """Where a task stands. The first three are open."""
+
+    PENDING = 0, "pending"
+    ACTIVE = 1, "active"
+    BLOCKED = 2, "blocked"
+    DONE = 3, "done"
+    CANCELLED = 4, "cancelled"
+
+
+class Priority(models.IntegerChoices):
+    """How pressing a task is."""
+
+    LOW = 0, "low"
+    NORMAL = 1, "normal"
+    HIGH = 2, "high"
+    URGENT = 3, "urgent"
+
+
+@models.TextField.register_lookup
+class OctetLength(models.Transform):
+    """The length of a text in bytes of UTF-8: `description__bytes__lte=…`."""
+
+    function = "octet_length"
+    lookup_name = "bytes"
+    output_field = models.IntegerField()
+
+
+LIVE: Final = Q(deleted_at__isnull=True)
+OPEN: Final = Q(status__lt=Status.DONE)
+
+
+class Task(TenantModel):
+    """One piece of work, `WEB-42` in its project. Deleted softly: `deleted_at`."""
+
+    project = TenantForeignKey(Project, related_name="tasks")
+    number = models.IntegerField(editable=False)
+    title = models.CharField(max_length=TITLE_LENGTH)
+    description = models.TextField(blank=True, default="")
+    status = models.SmallIntegerField(choices=Status, default=Status.PENDING)
+    priority = models.SmallIntegerField(choices=Priority, default=Priority.NORMAL)
+    assignee = MemberKey(null=True, blank=True)
+    creator = MemberKey(editable=False)
+    parent = TenantForeignKey("self", null=True, blank=True, related_name="children")
+    due_at = models.DateTimeField(null=True, blank=True)
+    completed_at = models.DateTimeField(null=True, blank=True, editable=False)
+    external_key = models.CharField(max_length=200, null=True, blank=True)
+    version = models.IntegerField(default=1, editable=False)
+    search = models.GeneratedField(
+        expression=SearchVector("title", weight="A", config="simple")
+        + SearchVector("description", weight="B", config="simple"),
+        output_field=SearchVectorField(),
+        db_persist=True,
+    )
+    created_at = models.DateTimeField(db_default=Now(), editable=False)
+    updated_at = models.DateTimeField(db_default=Now(), editable=False)
+    deleted_at = models.DateTimeField(null=True, blank=True, editable=False)
+
+    class Meta(TenantModel.Meta):
+        abstract = False
+        db_table = "task"
+        constraints = [
+            TenantPrimaryKey(name="task_tpk"),
+            # serves: task_get_by_number, task_list sorted by number
+            models.UniqueConstraint(
+                fields=["tenant", "project", "number"], name="task_number_uniq"
+            ),
+            # serves: tasks_by_external_key
+            models.UniqueConstraint(
+                fields=["tenant", "external_key"],
+                condition=Q(external_key__isnull=False),
+                name="task_external_key_uniq",
+            ),
+            TenantReference(name="task_project_fk", field="project"),
+            TenantReference(name="task_parent_fk", field="parent"),
+            member_reference("task_assignee_fk", "assignee"),
+            member_reference("task_creator_fk", "creator"),
+            models.CheckConstraint(condition=~Q(title=""), name="task_title_chk"),
+            models.CheckConstraint(
+                condition=Q(description__bytes__lte=DESCRIPTION_BYTES), name="task_description_chk"
+            ),
+            models.CheckConstraint(condition=Q(status__in=Status.values), name="task_status_chk"),
+            models.CheckConstraint(
+                condition=Q(priority__in=Priority.values), name="task_priority_chk"
+            ),
+            models.CheckConstraint(condition=Q(number__gt=0), name="task_number_chk"),
+            models.CheckConstraint(
+                condition=Q(parent__isnull=True) | ~Q(parent=F("id")), name="task_parent_chk"
+            ),
+            models.CheckConstraint(
+                condition=Q(status=Status.DONE, completed_at__isnull=False)
+                | (~Q(status=Status.DONE) & Q(completed_at__isnull=True)),
+                name="task_completed_chk",
+            ),
+        ]
+        indexes = [
+            # serves: task_list
+            models.Index(
+                fields=["tenant", "created_at", "id"], condition=LIVE, name="task_created_idx"
+            ),
+            # serves: task_list of a status
+            models.Index(
+                fields=["tenant", "status", "created_at", "id"],
+                condition=LIVE,
+                name="task_status_idx",
+            ),
+            # serves: task_list of a project
+            models.Index(
+                fields=["tenant", "project", "created_at", "id"],
+                condition=LIVE,
+                name="task_project_idx",
+            ),
+            # serves: task_list of a project and a status, project_has_active_tasks
+            models.Index(
+                fields=["tenant", "project", "status", "created_at", "id"],
+                condition=LIVE,
+                name="task_board_idx",
+            ),
+            # serves: task_list of an assignee
+            models.Index(
+                fields=["tenant", "assignee", "created_at", "id"],
+                condition=LIVE & Q(assignee__isnull=False),
+                name="task_assignee_idx",
+            ),
+            # serves: tasks_due
+            models.Index(
+                fields=["tenant", "due_at", "id"],
+                condition=LIVE & OPEN & Q(due_at__isnull=False),
+                name="task_due_idx",
+            ),
+            # serves: task_children
+            models.Index(
+                fields=["tenant", "parent", "id"],
+                condition=Q(parent__isnull=False),
+                name="task_parent_idx",
+            ),
+            # serves: the search of the REST API (under row-level security not by itself: see
+            # docs/indexes.md)
+            GinIndex(fields=["tenant", "search"], name="task_search_idx"),
+        ]
+
+    def __str__(self) -> str:
+        return self.title
+
+
+class Label(TenantModel):
+    """A word to group tasks by."""
+
+    name = models.CharField(max_length=50)
+    colour = models.CharField(
+        max_length=7,
+        default="#8a8f98",
+        validators=[RegexValidator(COLOUR_PATTERN, "A colour reads #rrggbb, in lower case.")],
+    )
+
+    class Meta(TenantModel.Meta):
+        abstract = False
+        db_table = "label"
+        constraints = [
+            TenantPrimaryKey(name="label_tpk"),
+            # serves: label_list, labels_by_name
+            models.UniqueConstraint(F("tenant"), Lower("name"), name="label_name_uniq"),
+            models.CheckConstraint(condition=~Q(name=""), name="label_name_chk"),
+            models.CheckConstraint(
+                condition=Q(colour__regex=COLOUR_PATTERN), name="label_colour_chk"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class TaskLabel(TenantModel):
+    """A label on a task."""
+
+    task = TenantForeignKey(Task, related_name="task_labels")
+    label = TenantForeignKey(Label, related_name="task_labels")
+
+    class Meta(TenantModel.Meta):
+        abstract = False
+        db_table = "task_label"
+        constraints = [
+            TenantPrimaryKey(name="task_label_tpk"),
+            # serves: tasks_labelled
+            models.UniqueConstraint(fields=["tenant", "label", "task"], name="task_label_uniq"),
+            TenantReference(name="task_label_task_fk", field="task"),
+            TenantReference(name="task_label_label_fk", field="label"),
+        ]
+        indexes = [
+            # serves: task_labels
+            models.Index(fields=["tenant", "task"], name="task_label_task_idx"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.label_id} on {self.task_id}"
+
+
+class Comment(TenantModel):
+    """What a member said about a task."""
+
+    task = TenantForeignKey(Task, related_name="comments")
+    author = MemberKey(editable=False)
+    body = models.TextField()
+    created_at = models.DateTimeField(db_default=Now(), editable=False)
+    edited_at = models.DateTimeField(null=True, editable=False)
+
+    class Meta(TenantModel.Meta):
+        abstract = False
+        db_table = "comment"
+        constraints = [
+            TenantPrimaryKey(name="comment_tpk"),
+            TenantReference(name="comment_task_fk", field="task"),
+            member_reference("comment_author_fk", "author"),
+            models.CheckConstraint(
+                condition=~Q(body="") & Q(body__bytes__lte=COMMENT_BYTES), name="comment_body_chk"
+            ),
+        ]
+        indexes = [
+            # serves: task_comments
+            models.Index(fields=["tenant", "task", "id"], name="comment_task_idx"),
+        ]
+
+    def __str__(self) -> str:
+        return self.body[:60]
+
+
+class Dependency(TenantModel):
+    """`blocked` can't be done before `blocker`."""
+
+    blocker = TenantForeignKey(Task, related_name="blocks")
+    blocked = TenantForeignKey(Task, related_name="blocked_by")
+
+    class Meta(TenantModel.Meta):
+        abstract = False
+        db_table = "dependency"
+        constraints = [
+            TenantPrimaryKey(name="dependency_tpk"),
+            # serves: task_blocks
+            models.UniqueConstraint(
+                fields=["tenant", "blocker", "blocked"], name="dependency_uniq"
+            ),
+            TenantReference(name="dependency_blocker_fk", field="blocker"),
+            TenantReference(name="dependency_blocked_fk", field="blocked"),
+            models.CheckConstraint(condition=~Q(blocker=F("blocked")), name="dependency_self_chk"),
+        ]
+        indexes = [
+            # serves: task_blockers
+            models.Index(fields=["tenant", "blocked"], name="dependency_blocked_idx"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.blocker_id} blocks {self.blocked_id}"

@@ -1,0 +1,192 @@
+"""Writes of one task at a time, in the active tenant. `actor_id` is the user who acts."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any, Final
+
+from django.core.exceptions import ValidationError
+from django.db import transaction
+from django.db.models import F
+from django.db.models.functions import Now
+
+from projects.models import Project
+from projects.services import numbers_take, project_set_archived
+from taskproject.tenancy.models import EventKind
+from taskproject.tenancy.services import event_append
+from tasks import selectors
+from tasks.models import DESCRIPTION_BYTES, Priority, Status, Task
+
+_CHANGEABLE: Final = frozenset(
+    {
+        "title",
+        "description",
+        "status",
+        "priority",
+        "assignee_id",
+        "parent_id",
+        "due_at",
+        "external_key",
+    }
+)
+
+
+class VersionConflict(ValidationError):
+    """The task has been changed since the version that the caller saw."""
+
+
+@transaction.atomic
+def task_create(
+    *,
+    project_id: int,
+    title: str,
+    actor_id: int,
+    description: str = "",
+    status: Status = Status.PENDING,
+    priority: Priority = Priority.NORMAL,
+    assignee_id: int | None = None,
+    parent_id: int | None = None,
+    due_at: datetime | None = None,
+    external_key: str | None = None,
+) -> Task:
+    """Make a task with the next number of its project. Three statements in one transaction.
+
+    Raises `Project.DoesNotExist`, `ProjectArchived`, `ValidationError` for values that do not fit,
+    `IntegrityError` for an assignee who is no member, a parent of another tenant, or a taken
+    external key.
+    """
+    task = Task(
+        project_id=project_id,
+        title=title,
+        description=description,
+        status=status,
+        priority=priority,
+        assignee_id=assignee_id,
+        creator_id=actor_id,
+        parent_id=parent_id,
+        due_at=due_at,
+        external_key=external_key,
+    )
+    task_validate(task)
+    if task.status == Status.DONE:
+        task.completed_at = Now()
+    task.number = numbers_take(project_id=project_id)
+    task.save(force_insert=True)
+    changes = {"title": title, "status": Status(status).label}
+    event_append(
+        EventKind.TASK_CREATED,
+        actor_id=actor_id,
+        task_id=task.pk,
+        project_id=project_id,
+        changes=changes,
+    )
+    return task
+
+
+@transaction.atomic
+def task_update(
+    *, task_id: int, actor_id: int, if_version: int | None = None, **changes: Any
+) -> Task:
+    """Change what is named and nothing else; the version grows by one if anything differs.
+
+    `completed_at` is set when the status becomes done and cleared when it leaves it. Raises
+    `Task.DoesNotExist`, `VersionConflict` if the task is no longer at `if_version`,
+    `ValidationError` for values that do not fit, `TypeError` for a field that can't be changed.
+    """
+    if unknown := set(changes) - _CHANGEABLE:
+        raise TypeError(f"A task's {', '.join(sorted(unknown))} can't be changed.")
+    task = _lock(task_id)
+    if if_version is not None and task.version != if_version:
+        raise VersionConflict(f"The task is at version {task.version}, not {if_version}.")
+    changed = {
+        name: [getattr(task, name), value]
+        for name, value in changes.items()
+        if getattr(task, name) != value
+    }
+    if not changed:
+        return task
+    for name, (_, value) in changed.items():
+        setattr(task, name, value)
+    task_validate(task)
+    fields = list(changed)
+    if "status" in changed:
+        task.completed_at = Now() if task.status == Status.DONE else None
+        fields.append("completed_at")
+    _write(task, fields)
+    _record(EventKind.TASK_UPDATED, task, actor_id, {n: _plain(v) for n, v in changed.items()})
+    return task
+
+
+@transaction.atomic
+def task_delete(*, task_id: int, actor_id: int) -> None:
+    """Delete a task softly: it leaves every list and can be restored. Raises
+    `Task.DoesNotExist`."""
+    task = _lock(task_id)
+    task.deleted_at = Now()
+    _write(task, ["deleted_at"])
+    _record(EventKind.TASK_DELETED, task, actor_id, {})
+
+
+@transaction.atomic
+def task_restore(*, task_id: int, actor_id: int) -> Task:
+    """Bring a deleted task back; a live one stays as it is. Raises `Task.DoesNotExist`."""
+    task = Task.objects.select_for_update().get(pk=task_id)
+    if task.deleted_at is not None:
+        task.deleted_at = None
+        _write(task, ["deleted_at"])
+        _record(EventKind.TASK_RESTORED, task, actor_id, {})
+    return task
+
+
+@transaction.atomic
+def project_archive(*, project_id: int, actor_id: int) -> Project:
+    """Archive a project that has no active task.
+
+    Raises `ValidationError` if it has one, `Project.DoesNotExist`. The project's row is locked
+    before the question, and every new task takes its number from that row: none can slip in.
+    """
+    Project.objects.select_for_update().get(pk=project_id)
+    if selectors.project_has_active_tasks(project_id=project_id):
+        raise ValidationError("The project has active tasks: finish or cancel them first.")
+    return project_set_archived(project_id=project_id, archived=True, actor_id=actor_id)
+
+
+def task_validate(task: Task) -> None:
+    """Raise `ValidationError` for a value that the columns can't hold. No statement.
+
+    Whether the project, the parent and the assignee belong to the tenant is the database's answer.
+    """
+    relations = {"tenant", "project", "assignee", "creator", "parent"}
+    errors: dict[str, Any] = {}
+    try:
+        task.clean_fields(exclude=relations)
+    except ValidationError as error:
+        errors = error.update_error_dict(errors)
+    if len(task.description.encode()) > DESCRIPTION_BYTES:
+        errors["description"] = [f"At most {DESCRIPTION_BYTES} bytes."]
+    if "\0" in task.title + task.description + (task.external_key or ""):
+        errors["title"] = ["A text can't contain a NUL."]
+    if errors:
+        raise ValidationError(errors)
+
+
+def _lock(task_id: int) -> Task:
+    return Task.objects.select_for_update().get(pk=task_id, deleted_at=None)
+
+
+def _write(task: Task, fields: list[str]) -> None:
+    task.version = F("version") + 1
+    task.updated_at = Now()
+    fields = [*fields, "version", "updated_at"]
+    task.save(update_fields=fields)
+    task.refresh_from_db(fields=fields)
+
+
+def _record(kind: EventKind, task: Task, actor_id: int, changes: dict[str, Any]) -> None:
+    event_append(
+        kind, actor_id=actor_id, task_id=task.pk, project_id=task.project_id, changes=changes
+    )
+
+
+def _plain(values: list[Any]) -> list[Any]:
+    return [value.isoformat() if isinstance(value, datetime) else value for value in values]
