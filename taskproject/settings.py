@@ -23,7 +23,9 @@ env = Env()
 # --- Where things run ---------------------------------------------------------------------------
 
 DEBUG = env.boolean("DEBUG", False)
-SITE_URL = env.url("SITE_URL", "http://127.0.0.1:8000", schemes=("http", "https")).rstrip("/")
+HOST = env.text("HOST", "127.0.0.1")
+PORT = env.integer("PORT", 8000, minimum=1, maximum=65_535)
+SITE_URL = env.url("SITE_URL", f"http://{HOST}:{PORT}", schemes=("http", "https")).rstrip("/")
 WEB_WORKERS = env.integer("WEB_WORKERS", 2, minimum=1, maximum=64)
 WEB_THREADS = env.integer("WEB_THREADS", 4, minimum=1, maximum=64)
 BEHIND_PROXY = env.boolean("BEHIND_PROXY", False)
@@ -32,9 +34,11 @@ _site = urlsplit(SITE_URL)
 _https = _site.scheme == "https"
 _postgres = ("postgresql", "postgres")
 _database_url = env.secret("DATABASE_URL", "")
+_instance = embedded.default_instance(base=BASE_DIR)
+LOCAL_DIR = _instance.folder
 # The embedded servers' URLs and secret; None when the database is somebody else's server, or when
 # nothing has been started yet.
-EMBEDDED = None if _database_url else embedded.urls(embedded.default_instance(base=BASE_DIR))
+EMBEDDED = None if _database_url else embedded.urls(_instance)
 
 # --- Secrets ------------------------------------------------------------------------------------
 
@@ -72,7 +76,7 @@ DATABASE_POOL = {
 def _database() -> dict[str, Any]:
     if not _app_url:
         # Commands that need no database still work; the others are told what to do.
-        return {"ENGINE": "taskproject.db.backend", "NAME": "", "USER": "", "OPTIONS": {}}
+        return {"ENGINE": "taskproject.db.backend", "NAME": "", "USER": "", "OWNER": None}
     parts: dict[str, Any] = database_parts("DATABASE_URL", _app_url)
     parts["OPTIONS"] |= {"pool": DATABASE_POOL, "connect_timeout": 2}
     owner: dict[str, Any] | None = None

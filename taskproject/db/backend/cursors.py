@@ -32,6 +32,8 @@ def bind_tenant(connection: Any) -> None:
     statement, it proves that the connection is alive.
     """
     value = tenant_setting()
+    # Given back amid a transaction, it would begin another here and could not be used any more.
+    connection.autocommit = True
     # Noted before it is sent, or the cursor below would bring the setting a second time. If the
     # statement fails, the connection is thrown away.
     connection.bound_tenant = value
