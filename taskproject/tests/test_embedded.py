@@ -292,6 +292,10 @@ class TestAnInstanceThatNeverStarted:
         assert urls(running) is not None
         assert time.monotonic() - before < 0.05
 
+    def test_has_no_urls_while_only_another_major_version_did(self, running: Instance) -> None:
+        assert urls(running) is not None
+        assert urls(Instance(running.folder, postgres_major=15)) is None
+
     def test_reports_damaged_credentials_by_file_name(self, tmp_path: Path) -> None:
         (tmp_path / "credentials.json").write_text('{"app_password": 3}')
         with pytest.raises(EmbeddedError, match=r"credentials\.json is damaged"):
@@ -473,9 +477,9 @@ class TestAMovedFolder:
 
 
 @contextlib.contextmanager
-def moved(instance: Instance) -> Iterator[Instance]:
+def moved(instance: Instance, *, name: str = "elsewhere") -> Iterator[Instance]:
     """Rename the folder for the `with` block."""
-    elsewhere = Instance(instance.folder.with_name("elsewhere"), fsync=False)
+    elsewhere = Instance(instance.folder.with_name(name), fsync=False)
     instance.folder.rename(elsewhere.folder)
     yield elsewhere
     elsewhere.folder.rename(instance.folder)
@@ -501,23 +505,28 @@ class TestAnInterruptedStart:
             wait_for_line(process, "Creating a PostgreSQL")
             assert processes.wait_until(lambda: bool(unfinished(instance)), timeout_s=5)
             process.kill()
-        leftover = unfinished(instance)
-        assert leftover
-        assert start(instance, progress=silent).started == ("postgres", "valkey")
+        assert unfinished(instance)
+        stuck = instance.folder / ".unfinished-postgres-18-stuck"
+        stuck.mkdir()
+        with subprocess.Popen(["sh", "-c", "sleep 60; :", "initdb", stuck]) as initdb:
+            assert start(instance, progress=silent).started == ("postgres", "valkey")
+            assert initdb.wait(timeout=5) == -signal.SIGKILL
         assert not unfinished(instance)
-        assert not processes.all_started_with(str(leftover[0]))
         remove(instance)
 
-    def test_leaves_running_servers_alone_when_the_terminal_sends_ctrl_c(
-        self, open_folder: Path
+    def test_while_the_server_comes_up_takes_it_down_again(
+        self, crashing: Instance, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        instance = Instance(open_folder / "terminal", fsync=False)
-        with starter(instance.folder) as process:
-            wait_for_line(process, "STARTED postgres valkey")
-            for service in status(instance):
-                assert os.getsid(service.pid or 0) != process.pid
-                assert os.getpgid(service.pid or 0) != process.pid
-        remove(instance)
+        def interrupt(*_args: object) -> bool:
+            raise KeyboardInterrupt
+
+        stop(crashing, progress=silent)
+        monkeypatch.setattr(embedded.postgres, "_is_ready", interrupt)
+        with pytest.raises(KeyboardInterrupt):
+            start(crashing, progress=silent)
+        monkeypatch.undo()
+        assert not processes.all_working_in(state_of(crashing, "postgres").data)
+        assert start(crashing, progress=silent).started == ("postgres", "valkey")
 
     @pytest.mark.prove
     def test_at_any_moment_can_be_repeated(self, open_folder: Path) -> None:
@@ -551,6 +560,10 @@ class TestTwoStartsAtOnce:
         ]
         second = next(text for text in printed if text.splitlines()[-1] == "STARTED")
         assert second.splitlines()[0].startswith("Another process is starting or stopping")
+        for service in status(instance):
+            # In the starter's session or group they would get the terminal's Ctrl-C.
+            assert os.getsid(service.pid or 0) not in (one.pid, other.pid)
+            assert os.getpgid(service.pid or 0) not in (one.pid, other.pid)
         remove(instance)
 
 
@@ -563,11 +576,14 @@ class TestPlaces:
         assert len(os.fsencode(socket)) < 100
         assert socket.parent.stat().st_mode & 0o777 == 0o700
         assert execute(found.urls.app, "SELECT 1") == [(1,)]
+        with moved(instance, name="gnol" * 25) as elsewhere:
+            # The socket stays where it was, but the programs and the data do not.
+            assert start(elsewhere, progress=silent).started == ("postgres",)
+            stop(elsewhere, progress=silent)
         remove(instance)
 
-    @pytest.mark.parametrize("name", ["a b'%é&?#@:", "a,b"])
-    def test_a_folder_with_odd_characters_works(self, open_folder: Path, name: str) -> None:
-        instance = Instance(open_folder / name, fsync=False)
+    def test_a_folder_with_odd_characters_works(self, open_folder: Path) -> None:
+        instance = Instance(open_folder / "a b,'%é&?#@:", fsync=False)
         found = start(instance, progress=silent)
         assert execute(found.urls.app, "SELECT 1") == [(1,)]
         with redis.Redis.from_url(found.urls.redis) as client:
@@ -640,6 +656,66 @@ class TestTheLog:
         log.write_bytes(b"short")
         processes.bound_log(log, size_bytes=60)
         assert log.read_bytes() == b"short"
+
+
+class TestTheCommand:
+    def call(self, folder: Path, *arguments: str, **environ: str) -> tuple[int, str, str]:
+        kept = ("PATH", "LD_LIBRARY_PATH", "PYTHONHOME", "PYTHONPATH")
+        inherited = {name: os.environ[name] for name in kept if name in os.environ}
+        found = subprocess.run(
+            [sys.executable, "manage.py", "services", *arguments],
+            capture_output=True,
+            text=True,
+            cwd=REPOSITORY,
+            env=inherited | {"LOCAL_DIR": str(folder), "EMBEDDED_FSYNC": "false"} | environ,
+            check=False,
+        )
+        return found.returncode, found.stdout, found.stderr
+
+    def test_prints_urls_that_a_shell_can_export(self, running: Instance) -> None:
+        found = urls(running)
+        assert found is not None
+        assert self.call(running.folder, "url") == (
+            0,
+            f"DATABASE_URL={found.app}\nDATABASE_OWNER_URL={found.owner}\n"
+            f"REDIS_URL={found.redis}\n",
+            "",
+        )
+
+    def test_prints_the_state_for_people_and_for_programs(self, running: Instance) -> None:
+        code, printed, _ = self.call(running.folder, "status", "--json")
+        assert code == 0
+        assert json.loads(printed)[0] == {
+            "name": "postgres",
+            "state": "running",
+            "pid": pid_of(running, "postgres"),
+            "version": state_of(running, "postgres").version,
+            "socket": str(state_of(running, "postgres").socket),
+            "data": str(state_of(running, "postgres").data),
+        }
+        assert "running" in self.call(running.folder, "status")[1]
+
+    def test_finds_running_services(self, running: Instance) -> None:
+        found = self.call(running.folder, "start")
+        assert found == (0, "Both services run already.\n", "")
+
+    def test_has_no_urls_before_the_first_start(self, open_folder: Path) -> None:
+        code, printed, complaint = self.call(open_folder / "never", "url")
+        assert (code, printed) == (1, "")
+        assert "Run: manage.py services start" in complaint
+
+    def test_starts_nothing_beside_a_database_of_ones_own(self, open_folder: Path) -> None:
+        own = "postgresql://a:b@localhost/c"
+        code, _, complaint = self.call(
+            open_folder / "never",
+            "start",
+            DATABASE_URL=own,
+            DATABASE_OWNER_URL=own.replace("a:", "o:"),
+            SECRET_KEY="k" * 60,
+        )
+        assert code == 1
+        assert "DATABASE_URL is set, so nothing embedded is used" in complaint
+        assert not (open_folder / "never").exists()
 
 
 def test_all_that_the_package_offers_is_there() -> None:

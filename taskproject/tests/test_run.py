@@ -19,6 +19,7 @@ import urllib.request
 from collections.abc import Iterator
 from email.message import Message
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import psycopg
@@ -108,12 +109,29 @@ def free_port() -> int:
 
 
 @pytest.fixture(scope="module")
-def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalService]:
-    service = LocalService(tmp_path_factory.mktemp("run") / "local", free_port())
+def service() -> Iterator[LocalService]:
+    with TemporaryDirectory(prefix="run-") as name:
+        Path(name).chmod(0o755)  # the servers' user has to get through
+        service = LocalService(Path(name) / "local", free_port())
+        yield service
+        service.command("stop")
+        service.reap()
+
+
+def test_ctrl_c_after_the_very_first_start_leaves_nothing_running(service: LocalService) -> None:
     service.start()
-    yield service
-    service.command("stop")
-    service.reap()
+
+    assert service.signal(signal.SIGINT) == 0
+    assert webserver._marked(service.folder) == []
+    assert {each.state for each in embedded.status(service.instance)} == {"stopped"}
+
+
+def test_a_second_start_keeps_the_data(service: LocalService) -> None:
+    first = service.authorization
+    service.start()
+
+    assert service.authorization == first
+    assert service.tasks()[0] == 200
 
 
 def test_the_three_curl_lines_work_as_printed(service: LocalService) -> None:
@@ -222,21 +240,9 @@ def test_a_server_whose_supervisor_was_killed_ends_too(service: LocalService) ->
     assert service.tasks()[0] == 200
 
 
-def test_ctrl_c_ends_the_server_and_what_it_started(service: LocalService) -> None:
-    embedded.stop(service.instance, progress=lambda text: None)
-    service.command("stop")
-    service.start()
-
-    assert service.signal(signal.SIGINT) == 0
-    assert webserver._marked(service.folder) == []
-    assert {each.state for each in embedded.status(service.instance)} == {"stopped"}
-
-
 def test_stop_ends_a_running_service_and_a_second_stop_finds_nothing(
     service: LocalService,
 ) -> None:
-    service.start()
-
     first = service.command("stop")
     assert first.stdout.strip().endswith("Stopped: web server, postgres, valkey.")
     assert service.command("stop").stdout.strip() == "Nothing was running."

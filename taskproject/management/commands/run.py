@@ -5,7 +5,7 @@ import sys
 from argparse import ArgumentParser
 from io import StringIO
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
@@ -16,6 +16,9 @@ from django.db import DatabaseError, connections
 from taskproject import embedded
 from taskproject.management import webserver
 from taskproject.management.webserver import WebServerError
+
+# Across the execv below: what this run has started already.
+_STARTED: Final = "TASKPROJECT_STARTED"
 
 
 class Command(BaseCommand):
@@ -54,12 +57,14 @@ class Command(BaseCommand):
     def _start_services(self, instance: embedded.Instance) -> tuple[str, ...]:
         if settings.DATABASES["default"]["NAME"] and settings.EMBEDDED is None:
             return ()
+        before = [name for name in os.environ.pop(_STARTED, "").split(",") if name]
         started = embedded.start(instance, progress=self._say).started
         if settings.EMBEDDED is None:
             # The settings were read before there was a database: read them again.
             self.stdout.flush()
+            os.environ[_STARTED] = ",".join(started)
             os.execv(sys.executable, [sys.executable, *sys.argv])  # noqa: S606  this command
-        return started
+        return started or tuple(before)
 
     def _prepare(self) -> None:
         if settings.DATABASES["default"]["OWNER"]:
