@@ -6,6 +6,7 @@ Valkey in .local/, plain HTTP on this machine only. With DATABASE_URL set, nothi
 
 from __future__ import annotations
 
+import secrets
 import sys
 from pathlib import Path
 from typing import Any
@@ -42,8 +43,9 @@ EMBEDDED = None if _database_url else embedded.urls(_instance)
 
 # --- Secrets ------------------------------------------------------------------------------------
 
-_local_secret = EMBEDDED.secret_key if EMBEDDED else ("" if _database_url else "not-started-yet")
-SECRET_KEY = env.secret("SECRET_KEY", _local_secret or None)
+# Before the first start there is nothing to sign, only commands to run: any secret will do.
+_local_secret = EMBEDDED.secret_key if EMBEDDED else secrets.token_urlsafe(50)
+SECRET_KEY = env.secret("SECRET_KEY", None if _database_url else _local_secret)
 SECRET_KEY_FALLBACKS = env.names("SECRET_KEY_FALLBACKS")
 if _database_url and (len(SECRET_KEY) < 50 or SECRET_KEY.startswith("django-insecure-")):
     raise ImproperlyConfigured(

@@ -6,9 +6,14 @@ from typing import Any
 
 from django.contrib import admin
 from django.contrib.auth.admin import UserAdmin
+from django.contrib.auth.models import Group
 from django.http import HttpRequest
 
 from taskproject.tenancy.models import Tenant, User
+
+
+# What a member may do is said by the role in a tenant, not by Django's groups.
+admin.site.unregister(Group)
 
 
 class NoDelete:

@@ -66,6 +66,10 @@ class DatabaseWrapper(base.DatabaseWrapper):
         return super().pool
 
     def get_connection_params(self) -> dict[str, Any]:
+        if self.settings_dict["NAME"] == "":
+            raise ImproperlyConfigured(
+                "There is no database yet: run `manage.py services start`, or set DATABASE_URL."
+            )
         params: dict[str, Any] = super().get_connection_params()
         if not self.acts_as_owner:
             # The owner needs no tenant, and some of its statements must travel alone.
