@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from django.conf import settings
 from django.core.cache import cache
+from django.db import connection
 
 from taskproject.tests.cast import Cast, make_cast
 
@@ -16,6 +17,17 @@ def pytest_configure() -> None:
     """Give each test process keys of its own in the cache, as it has a database of its own."""
     worker = os.environ.get("PYTEST_XDIST_WORKER", "main")
     settings.CACHES["default"]["KEY_PREFIX"] = f"test-{worker}"
+
+
+@pytest.fixture(scope="session")
+def django_db_setup(django_db_setup: None) -> None:
+    """pytest-django's own, and the proof that it took place.
+
+    It makes a test database only if some test of the session is marked `django_db`: a module
+    fixture that opens the database by itself would work on the development database.
+    """
+    name = connection.settings_dict["NAME"]
+    assert name.startswith("test_"), f"{name} is no test database: mark the tests django_db."
 
 
 @pytest.fixture

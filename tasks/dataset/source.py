@@ -1,0 +1,116 @@
+"""The lines of an import file: plain or gzip, a path or standard input. No database."""
+
+from __future__ import annotations
+
+import gzip
+import io
+import os
+import stat
+import sys
+import zlib
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from typing import BinaryIO, Final, cast
+
+LINE_BYTES: Final = 1024 * 1024
+_GZIP_MAGIC: Final = b"\x1f\x8b"
+_BYTE_ORDER_MARK: Final = b"\xef\xbb\xbf"
+
+
+class SourceError(Exception):
+    """The file can't be opened or read to its end; the text says why and what helps."""
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """A line with its number, which counts from 1; `complete` is False where it was cut."""
+
+    number: int
+    text: bytes
+    complete: bool = True
+
+
+@dataclass(slots=True)
+class Source:
+    """An open import file. `size_bytes` is its size on disk, None for a pipe."""
+
+    name: str
+    raw: BinaryIO
+    text: io.BufferedReader
+    size_bytes: int | None
+
+    @property
+    def read_ratio(self) -> float | None:
+        """How much of the file, as it lies on disk, has been read: 0 to 1; None for a pipe."""
+        if not self.size_bytes:
+            return None
+        return min(self.raw.tell() / self.size_bytes, 1.0)
+
+    def lines(self) -> Iterator[Line]:
+        """Each line that is not blank, without its end; one of more than 1 MiB is cut there.
+
+        Raises `SourceError` where reading fails, such as at the end of a truncated gzip file.
+        """
+        number = 0
+        with _reading(self.name):
+            while text := self.text.readline(LINE_BYTES + 1):
+                number += 1
+                complete = len(text) <= LINE_BYTES or text.endswith(b"\n")
+                if not complete:
+                    self._skip_rest_of_line()
+                if number == 1:
+                    text = text.removeprefix(_BYTE_ORDER_MARK)
+                if text := text.strip():
+                    yield Line(number, text, complete)
+
+    def _skip_rest_of_line(self) -> None:
+        while rest := self.text.readline(LINE_BYTES):
+            if rest.endswith(b"\n"):
+                return
+
+
+@contextmanager
+def open_source(path: str) -> Iterator[Source]:
+    """Open an import file, `-` for standard input. Whether it is gzip is told by its content.
+
+    Raises `SourceError` if it is absent, a folder, or may not be read.
+    """
+    name = "standard input" if path == "-" else path
+    with ExitStack() as stack:
+        with _reading(name):
+            raw = cast(
+                BinaryIO,
+                sys.stdin.buffer if path == "-" else stack.enter_context(open(path, "rb")),
+            )
+            source = Source(name, raw, _unpacked(raw), _size_bytes(raw))
+        yield source
+
+
+def _unpacked(raw: BinaryIO) -> io.BufferedReader:
+    buffered = cast(io.BufferedReader, raw)
+    if buffered.peek(2)[:2] != _GZIP_MAGIC:
+        return buffered
+    return io.BufferedReader(gzip.GzipFile(fileobj=raw), 1024 * 1024)
+
+
+def _size_bytes(raw: BinaryIO) -> int | None:
+    try:
+        status = os.fstat(raw.fileno())
+    except OSError:
+        return None
+    return status.st_size if stat.S_ISREG(status.st_mode) else None
+
+
+@contextmanager
+def _reading(name: str) -> Iterator[None]:
+    """Turn what goes wrong while reading into a `SourceError`."""
+    try:
+        yield
+    except EOFError as error:
+        text = f"{name} is a gzip file that ends too early; copy or download it again."
+        raise SourceError(text) from error
+    except (gzip.BadGzipFile, zlib.error) as error:
+        raise SourceError(f"{name} is a damaged gzip file: {error}; get it again.") from error
+    except OSError as error:
+        raise SourceError(f"{name} can't be read: {error.strerror or error}.") from error
