@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -10,6 +11,7 @@ from django.conf import settings
 from django.core.cache import cache
 from django.db import connection
 
+from taskproject.db.context import no_tenant
 from taskproject.tests.cast import Cast, make_cast
 
 
@@ -34,6 +36,13 @@ def django_db_setup(django_db_setup: None) -> None:
 def cast(db: None) -> Cast:
     """Alpha and beta with their people, in a transaction that is rolled back."""
     return make_cast()
+
+
+@pytest.fixture(autouse=True)
+def outside_tenants() -> Iterator[None]:
+    """No test begins in the tenant that another one has left active."""
+    with no_tenant():
+        yield
 
 
 @pytest.fixture(autouse=True)

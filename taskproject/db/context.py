@@ -17,6 +17,10 @@ class TenantNotSet(RuntimeError):
     """A query on tenant data was about to run outside `tenant_context`."""
 
 
+class TenantChanged(RuntimeError):
+    """Rows of one tenant were about to be read while another one is active."""
+
+
 class HasPrimaryKey(Protocol):
     """Anything with a primary key, such as a Tenant."""
 

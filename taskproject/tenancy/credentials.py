@@ -76,7 +76,10 @@ def recall(token_digest: bytes) -> Identity | None:
     kept: dict[str, Any] | None = caching.get(_key(token_digest))
     if kept is None:
         return None
-    return Identity(**{**kept, "scopes": tuple(kept["scopes"])})
+    try:
+        return Identity(**{**kept, "scopes": tuple(kept["scopes"])})
+    except (TypeError, KeyError):
+        return None  # kept by another version of this code
 
 
 def remember(token_digest: bytes, identity: Identity) -> None:

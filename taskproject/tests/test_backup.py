@@ -10,10 +10,11 @@ from typing import Any
 import psycopg
 import pytest
 from django.conf import settings
-from django.db import connection
+from django.db import connection as django_connection
 
 from taskproject.tests.cast import make_cast, make_project, make_task
 
+connection: Any = django_connection
 TABLES = "SELECT tablename FROM pg_tables WHERE schemaname = 'public' ORDER BY 1"
 ROWS = "SELECT count(*), md5(string_agg(t::text, ',' ORDER BY t::text)) FROM {} AS t"
 CONSTRAINTS = (

@@ -19,6 +19,7 @@ from django.db.backends.postgresql import base
 from taskproject.db.backend.creation import DatabaseCreation
 from taskproject.db.backend.cursors import (
     SessionBoundCursor,
+    TenantRows,
     TransactionBoundCursor,
     bind_tenant,
 )
@@ -92,11 +93,11 @@ class DatabaseWrapper(base.DatabaseWrapper):
         return connection
 
     def create_cursor(self, name: str | None = None) -> Any:
-        if name and not self.acts_as_owner:
-            # A server-side cursor keeps the tenant that it was opened with.
-            with self.connection.cursor() as cursor:
-                cursor.bind()
-        return super().create_cursor(name)
+        if not name or self.acts_as_owner:
+            return super().create_cursor(name)
+        with self.connection.cursor() as cursor:
+            cursor.bind()
+        return TenantRows(super().create_cursor(name))
 
     def _rollback(self) -> None:
         self._forget_binding()
@@ -164,5 +165,6 @@ class DatabaseWrapper(base.DatabaseWrapper):
 def _close_pools() -> None:
     """Close the pools while their threads still run; each one that is left to the interpreter's
     own end is waited for in vain, 5 s a thread: a command took 15 s to return."""
-    for pool in DatabaseWrapper._connection_pools.values():
+    wrapper: Any = DatabaseWrapper
+    for pool in wrapper._connection_pools.values():
         pool.close()

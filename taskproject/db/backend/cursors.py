@@ -9,11 +9,12 @@ cursor can't outlive the context it was made in.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from psycopg.pq import TransactionStatus
 
-from taskproject.db.context import tenant_setting
+from taskproject.db.context import TenantChanged, tenant_setting
 from taskproject.db.isolation import TENANT_SETTING
 
 if TYPE_CHECKING:
@@ -119,3 +120,43 @@ class TransactionBoundCursor(SessionBoundCursor):
 
     def _statement(self, value: str) -> str:
         return f"SET LOCAL {TENANT_SETTING} = '{value}'"
+
+
+class TenantRows:
+    """A server-side cursor that gives its rows only to the tenant that opened it.
+
+    The policies read the session's setting at each fetch again, not once when the cursor is opened:
+    rows fetched while another tenant is active would be that tenant's. Raises `TenantChanged`.
+    """
+
+    def __init__(self, cursor: Any) -> None:
+        self._cursor = cursor
+        self._tenant = tenant_setting()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._cursor, name)
+
+    def __iter__(self) -> Iterator[Any]:
+        while (row := self.fetchone()) is not None:
+            yield row
+
+    def fetchone(self) -> Any:
+        self._bind()
+        return self._cursor.fetchone()
+
+    def fetchmany(self, size: int = 0) -> Any:
+        self._bind()
+        return self._cursor.fetchmany(size)
+
+    def fetchall(self) -> Any:
+        self._bind()
+        return self._cursor.fetchall()
+
+    def _bind(self) -> None:
+        if tenant_setting() != self._tenant:
+            raise TenantChanged(
+                "These rows were asked for in another tenant's context: read them to the end there."
+            )
+        # No statement if the session is there still, as it is unless others ran between.
+        with self._cursor.connection.cursor() as cursor:
+            cursor.bind()
