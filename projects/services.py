@@ -11,6 +11,7 @@ from django.db.models.functions import Now
 
 from projects.models import Project
 from taskproject.db.context import require_tenant_id
+from taskproject.db.text import require_storable
 from taskproject.tenancy.models import EventKind
 from taskproject.tenancy.services import event_append
 
@@ -27,6 +28,7 @@ def project_create(
 ) -> Project:
     """Make a project. Raises `ValidationError` for a malformed or taken key, or an empty name;
     `IntegrityError` if the lead is no member."""
+    require_storable(name=name, description=description)
     project = Project(key=key, name=name, description=description, lead_id=lead_id)
     project.full_clean(exclude=["lead"])
     project.save()
@@ -39,7 +41,8 @@ def project_create(
 
 @transaction.atomic
 def project_update(*, project_id: int, actor_id: int, **changes: Any) -> Project:
-    """Change name, description or lead; only what is named is written, the version grows by one.
+    """Change name, description or lead and nothing else; the version grows by one if anything
+    differs.
 
     Raises `Project.DoesNotExist`, `ValidationError` for values that do not fit, `TypeError` for a
     field that can't be changed.
@@ -47,14 +50,18 @@ def project_update(*, project_id: int, actor_id: int, **changes: Any) -> Project
     if unknown := set(changes) - _CHANGEABLE:
         raise TypeError(f"A project's {', '.join(sorted(unknown))} can't be changed.")
     project = Project.objects.select_for_update().get(pk=project_id)
-    before = {name: getattr(project, name) for name in changes}
-    for name, value in changes.items():
-        setattr(project, name, value)
-    project.full_clean(exclude=["lead"])
-    _write(project, [*changes])
     changed = {
-        name: [before[name], value] for name, value in changes.items() if before[name] != value
+        name: [getattr(project, name), value]
+        for name, value in changes.items()
+        if getattr(project, name) != value
     }
+    if not changed:
+        return project
+    for name, (_, value) in changed.items():
+        setattr(project, name, value)
+    require_storable(name=project.name, description=project.description)
+    project.full_clean(exclude=["lead"])
+    _write(project, list(changed))
     event_append(
         EventKind.PROJECT_UPDATED, actor_id=actor_id, project_id=project.pk, changes=changed
     )
@@ -64,7 +71,7 @@ def project_update(*, project_id: int, actor_id: int, **changes: Any) -> Project
 @transaction.atomic
 def project_set_archived(*, project_id: int, archived: bool, actor_id: int) -> Project:
     """Archive a project or bring it back. Whether active tasks forbid it is the caller's question:
-    see `tasks.services.projects.project_archive`. Raises `Project.DoesNotExist`."""
+    see `tasks.services.tasks.project_archive`. Raises `Project.DoesNotExist`."""
     project = Project.objects.select_for_update().get(pk=project_id)
     if (project.archived_at is not None) == archived:
         return project
@@ -73,6 +80,22 @@ def project_set_archived(*, project_id: int, archived: bool, actor_id: int) -> P
     kind = EventKind.PROJECT_ARCHIVED if archived else EventKind.PROJECT_UNARCHIVED
     event_append(kind, actor_id=actor_id, project_id=project.pk)
     return project
+
+
+def project_require_open(*, project_id: int) -> None:
+    """Raise `ProjectArchived` if a project is archived, and keep it from being archived until the
+    transaction ends. One statement. Raises `Project.DoesNotExist`."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT archived_at IS NOT NULL FROM project"
+            " WHERE tenant_id = %s AND id = %s FOR SHARE",
+            [require_tenant_id(), project_id],
+        )
+        row = cursor.fetchone()
+    if row is None:
+        raise Project.DoesNotExist("The project does not exist.")
+    if row[0]:
+        raise ProjectArchived("The project is archived: none of its tasks can become active.")
 
 
 def numbers_take(*, project_id: int, count: int = 1) -> int:

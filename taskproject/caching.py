@@ -59,8 +59,13 @@ breaker = Breaker()
 
 
 def get(key: str) -> Any:
-    """The value kept under a key; None on a miss, for a removed key, and when the cache is down."""
-    value = _guarded(lambda: cache.get(key))
+    """The value kept under a key; None on a miss, for a removed key, for bytes that are no JSON,
+    and when the cache is down."""
+    try:
+        value = _guarded(lambda: cache.get(key))
+    except ValueError:
+        # Something else wrote there. The cache itself is well: the breaker does not count it.
+        return None
     return None if value == _TOMBSTONE else value
 
 

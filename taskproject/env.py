@@ -15,6 +15,7 @@ from django.core.exceptions import ImproperlyConfigured
 
 _TRUE = frozenset({"1", "true", "yes", "on"})
 _FALSE = frozenset({"0", "false", "no", "off"})
+_POSTGRES = frozenset({"postgresql", "postgres"})
 
 
 class Env:
@@ -80,7 +81,10 @@ class Env:
     def url(self, name: str, default: str | None = None, *, schemes: tuple[str, ...]) -> str:
         """A URL with one of `schemes`; raises for anything else. The message hides its password."""
         value = self.text(name, default)
-        scheme = urlsplit(value).scheme
+        try:
+            scheme = urlsplit(value).scheme
+        except ValueError:  # its text may quote the password, so it is left out
+            raise ImproperlyConfigured(f"{name} is no well-formed URL.") from None
         if value and scheme not in schemes:
             wanted = " or ".join(f"{allowed}://" for allowed in schemes)
             raise ImproperlyConfigured(
@@ -91,8 +95,8 @@ class Env:
     def secret(self, name: str, default: str | None = None) -> str:
         """The variable itself, or what stands in the file that `<name>_FILE` names.
 
-        Raises when both are set, when the file can't be read or is empty, and when neither is set
-        and there is no default.
+        Raises when both are set, when the file can't be read, is no text or is empty, and when
+        neither is set and there is no default.
         """
         file_name = self._environ.get(f"{name}_FILE", "").strip()
         if not file_name:
@@ -105,6 +109,8 @@ class Env:
             raise ImproperlyConfigured(
                 f"{name}_FILE: can't read {file_name}: {error.strerror}."
             ) from error
+        except UnicodeDecodeError:  # it quotes what stands in the file
+            raise ImproperlyConfigured(f"{name}_FILE: {file_name} is not UTF-8.") from None
         if not value:
             raise ImproperlyConfigured(f"{name}_FILE: {file_name} is empty.")
         return value
@@ -121,20 +127,28 @@ def database_parts(name: str, url: str) -> dict[str, str | dict[str, str]]:
     """Split a PostgreSQL URL into Django's NAME, USER, PASSWORD, HOST, PORT and OPTIONS.
 
     A percent-encoded host or `?host=/folder` names a socket folder; other query parameters become
-    libpq options. Raises `ImproperlyConfigured`, naming the variable, for a URL without a database
-    or a user, or with a port that is none.
+    libpq options. Raises `ImproperlyConfigured`, naming the variable, for a URL of another scheme,
+    without a database or a user, or with a port that is none; no message quotes the password.
     """
-    parts = urlsplit(url)
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        raise ImproperlyConfigured(f"{name} is no well-formed URL.") from None
+    if parts.scheme not in _POSTGRES:
+        raise ImproperlyConfigured(f"{name} must begin with postgresql://.")
     try:
         port = str(parts.port or "")
-    except ValueError as error:
-        raise ImproperlyConfigured(f"{name}: the port is not a number from 1 to 65535.") from error
+    except ValueError:
+        raise ImproperlyConfigured(
+            f"{name}: the port is not a number from 1 to 65535. A / or # in a password is written "
+            "%2F or %23."
+        ) from None
     options = dict(parse_qsl(parts.query))
     found: dict[str, str | dict[str, str]] = {
         "NAME": unquote(parts.path.lstrip("/")),
         "USER": unquote(parts.username or ""),
         "PASSWORD": unquote(parts.password or ""),
-        "HOST": unquote(options.pop("host", "") or parts.hostname or ""),
+        "HOST": options.pop("host", "") or unquote(parts.hostname or ""),
         "PORT": options.pop("port", "") or port,
         "OPTIONS": options,
     }

@@ -33,7 +33,6 @@ BEHIND_PROXY = env.boolean("BEHIND_PROXY", False)
 
 _site = urlsplit(SITE_URL)
 _https = _site.scheme == "https"
-_postgres = ("postgresql", "postgres")
 _database_url = env.secret("DATABASE_URL", "")
 _instance = embedded.default_instance(base=BASE_DIR)
 LOCAL_DIR = _instance.folder
@@ -97,6 +96,8 @@ DATABASES = {"default": _database()}
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 REDIS_URL = env.secret("REDIS_URL", EMBEDDED.redis if EMBEDDED else "")
+if REDIS_URL and urlsplit(REDIS_URL).scheme not in ("redis", "rediss", "unix"):
+    raise ImproperlyConfigured("REDIS_URL must begin with redis://, rediss:// or unix://.")
 _redis: dict[str, Any] = {
     "BACKEND": "django_redis.cache.RedisCache",
     "LOCATION": REDIS_URL,

@@ -13,13 +13,14 @@ from collections.abc import Iterator
 from http import HTTPStatus
 from typing import Any, Final
 
-from django.core.exceptions import PermissionDenied
+from django.core.exceptions import NON_FIELD_ERRORS, PermissionDenied, RequestDataTooBig
 from django.core.exceptions import ValidationError as DjangoValidationError
 from django.db import DatabaseError, OperationalError
 from django.http import Http404, HttpRequest, HttpResponse
 from psycopg import errors as pg
 from psycopg_pool import PoolTimeout, TooManyRequests
 from rest_framework import exceptions
+from rest_framework.fields import get_error_detail
 from rest_framework.response import Response
 from rest_framework.views import set_rollback
 
@@ -56,7 +57,8 @@ def problem(
 ) -> HttpResponse:
     """One problem as a response. `extra` are further members of the body."""
     response = HttpResponse(
-        json.dumps(_body(status, code, detail, **extra), ensure_ascii=False),
+        # Without blanks, as DRF writes it: the two can't be told apart.
+        json.dumps(_body(status, code, detail, **extra), ensure_ascii=False, separators=(",", ":")),
         status=status,
         content_type=MEDIA_TYPE,
     )
@@ -99,7 +101,9 @@ def exception_handler(error: Exception, context: dict[str, Any]) -> Response | N
 
 
 def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
-    """Handler of 400."""
+    """Handler of 400, and of 413, which Django reports through it."""
+    if isinstance(exception, RequestDataTooBig):
+        return problem(413, "content-too-large", "The body of the request is too large.")
     return problem(400, "bad-request", "The request could not be understood.")
 
 
@@ -164,7 +168,7 @@ def _as_api_exception(error: Exception) -> exceptions.APIException | None:
     if isinstance(error, PermissionDenied):
         return exceptions.PermissionDenied()
     if isinstance(error, DjangoValidationError):
-        return exceptions.ValidationError(exceptions.ValidationError(error.messages).detail)
+        return exceptions.ValidationError(get_error_detail(error))
     return None
 
 
@@ -183,9 +187,13 @@ def _causes(error: BaseException | None) -> Iterator[BaseException]:
         error = error.__cause__
 
 
+# Where DRF and Django put errors that belong to no single field.
+_WHOLE: Final = frozenset({"non_field_errors", NON_FIELD_ERRORS})
+
+
 def _field_errors(details: Any, pointer: str) -> Iterator[dict[str, str]]:
     """Flatten DRF's nested details into pointers: {"items": [{"title": …}]} → /items/0/title."""
-    if isinstance(details, dict) and set(details) == {"message", "code"}:
+    if _is_leaf(details):
         yield {
             "pointer": pointer or "/",
             "code": details["code"],
@@ -193,9 +201,18 @@ def _field_errors(details: Any, pointer: str) -> Iterator[dict[str, str]]:
         }
     elif isinstance(details, dict):
         for name, inner in details.items():
-            step = "" if name == "non_field_errors" else f"/{name}"
+            step = "" if name in _WHOLE else f"/{str(name).replace('~', '~0').replace('/', '~1')}"
             yield from _field_errors(inner, pointer + step)
     elif isinstance(details, list):
-        leaves = all(isinstance(each, dict) and "message" in each for each in details)
+        leaves = all(_is_leaf(each) for each in details)
         for index, inner in enumerate(details):
             yield from _field_errors(inner, pointer if leaves else f"{pointer}/{index}")
+
+
+def _is_leaf(details: Any) -> bool:
+    # Two fields may be called message and code: what stands in them is a list.
+    return (
+        isinstance(details, dict)
+        and set(details) == {"message", "code"}
+        and isinstance(details["message"], str)
+    )

@@ -11,7 +11,6 @@ from django.http import HttpRequest
 
 from taskproject.tenancy.models import Tenant, User
 
-
 # What a member may do is said by the role in a tenant, not by Django's groups.
 admin.site.unregister(Group)
 

@@ -12,6 +12,7 @@ from django.db import connection, transaction
 from django.utils import timezone
 
 from taskproject.db.context import adopt_tenant, require_tenant_id, tenant_context
+from taskproject.db.text import require_storable
 from taskproject.tenancy import credentials
 from taskproject.tenancy.credentials import Identity
 from taskproject.tenancy.models import (
@@ -38,6 +39,7 @@ class IssuedToken:
 @transaction.atomic
 def tenant_create(*, slug: str, name: str) -> Tenant:
     """Make a tenant. Raises `ValidationError` for a malformed or taken slug, or an empty name."""
+    require_storable(name=name)
     tenant = Tenant(slug=slug, name=name)
     tenant.full_clean()
     tenant.save()
@@ -98,6 +100,7 @@ def token_issue(
     Raises `ValidationError` for an unknown scope, no scope, a time of expiry that has passed, or a
     user who is no active member.
     """
+    require_storable(name=name)
     chosen = list(dict.fromkeys(scopes if scopes is not None else default_scopes()))
     if not chosen or set(chosen) - set(Scope.values):
         raise ValidationError(f"The scopes of a token are some of: {', '.join(Scope.values)}.")

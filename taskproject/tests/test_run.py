@@ -29,7 +29,6 @@ from django.conf import settings
 from taskproject import embedded
 from taskproject.management import webserver
 
-pytestmark = pytest.mark.xdist_group("run")
 MANAGE = [sys.executable, str(settings.BASE_DIR / "manage.py")]
 START_TIMEOUT_S = 90
 

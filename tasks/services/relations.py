@@ -5,21 +5,22 @@ from __future__ import annotations
 from typing import Any, Final
 
 from django.core.exceptions import ValidationError
-from django.db import connection, transaction
+from django.db import transaction
 
-from taskproject.db.context import require_tenant_id
+from taskproject.db.text import require_storable, storable
 from taskproject.tenancy.models import EventKind
 from taskproject.tenancy.services import event_append
 from tasks import selectors
 from tasks.models import COMMENT_BYTES, Comment, Dependency, Label, Task, TaskLabel
+from tasks.services.cycles import refuse_dependency_cycle
 
 LABELS_PER_TASK: Final = 20
-CYCLE_DEPTH: Final = 100
 
 
 @transaction.atomic
 def label_create(*, name: str, actor_id: int, colour: str | None = None) -> Label:
     """Make a label. Raises `ValidationError` for an empty, long or taken name, in any case."""
+    require_storable(name=name)
     label = Label(name=name, **({"colour": colour} if colour else {}))
     label.full_clean()
     label.save()
@@ -53,8 +54,8 @@ def task_label_remove(*, task_id: int, label_id: int, actor_id: int) -> None:
 @transaction.atomic
 def comment_add(*, task_id: int, body: str, actor_id: int) -> Comment:
     """Say something about a task. Raises `Task.DoesNotExist`, `ValidationError` for an empty body,
-    one of more than 16 KiB, or one with a NUL."""
-    if not body.strip() or "\0" in body or len(body.encode()) > COMMENT_BYTES:
+    one of more than 16 KiB, or one that can't be stored."""
+    if not body.strip() or not storable(body) or len(body.encode()) > COMMENT_BYTES:
         raise ValidationError(f"A comment has 1 to {COMMENT_BYTES} bytes and no NUL.")
     task = selectors.task_get(task_id=task_id)
     comment = Comment.objects.create(task=task, author_id=actor_id, body=body)
@@ -73,9 +74,7 @@ def dependency_add(*, blocker_id: int, blocked_id: int, actor_id: int) -> Depend
     found = {task.pk: task for task in tasks.filter(pk__in={blocker_id, blocked_id})}
     if set(found) != {blocker_id, blocked_id}:
         raise Task.DoesNotExist("One of the two tasks does not exist.")
-    _lock_dependencies()
-    if blocker_id == blocked_id or _reaches(blocked_id, blocker_id):
-        raise ValidationError("This would close a cycle: the tasks would wait for each other.")
+    refuse_dependency_cycle(blocker_id=blocker_id, blocked_id=blocked_id)
     dependency, created = Dependency.objects.get_or_create(
         blocker_id=blocker_id, blocked_id=blocked_id
     )
@@ -94,39 +93,6 @@ def dependency_remove(*, blocker_id: int, blocked_id: int, actor_id: int) -> Non
     dependency.delete()
     changes = {"blocker": blocker_id}
     _record(EventKind.DEPENDENCY_REMOVED, dependency.blocked, actor_id, changes)
-
-
-_REACHES = """
-    WITH RECURSIVE walk (task_id, depth) AS (
-        VALUES (%(start)s::bigint, 0)
-        UNION
-        SELECT d.blocked_id, w.depth + 1
-          FROM walk AS w
-          JOIN dependency AS d ON d.tenant_id = %(tenant)s AND d.blocker_id = w.task_id
-         WHERE w.depth < %(depth)s
-    )
-    SELECT bool_or(task_id = %(goal)s), max(depth) FROM walk
-"""
-
-
-def _reaches(start: int, goal: int) -> bool:
-    """Whether `goal` waits for `start`, directly or not. Raises `ValidationError` beyond depth 100,
-    where the answer would be a guess."""
-    values = {"start": start, "goal": goal, "tenant": require_tenant_id(), "depth": CYCLE_DEPTH}
-    with connection.cursor() as cursor:
-        cursor.execute(_REACHES, values)
-        reached, depth = cursor.fetchone()
-    if depth >= CYCLE_DEPTH and not reached:
-        raise ValidationError(f"Chains of more than {CYCLE_DEPTH} dependencies are refused.")
-    return bool(reached)
-
-
-def _lock_dependencies() -> None:
-    with connection.cursor() as cursor:
-        cursor.execute(
-            "SELECT pg_advisory_xact_lock(hashtext('dependency'), %s)",
-            [require_tenant_id() % 2**31],
-        )
 
 
 def _lock(task_id: int) -> Task:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from datetime import datetime
 from typing import Any, Final
 
@@ -11,11 +12,13 @@ from django.db.models import F
 from django.db.models.functions import Now
 
 from projects.models import Project
-from projects.services import numbers_take, project_set_archived
+from projects.services import numbers_take, project_require_open, project_set_archived
+from taskproject.db.text import storable
 from taskproject.tenancy.models import EventKind
 from taskproject.tenancy.services import event_append
 from tasks import selectors
 from tasks.models import DESCRIPTION_BYTES, Priority, Status, Task
+from tasks.services.cycles import refuse_parent_cycle
 
 _CHANGEABLE: Final = frozenset(
     {
@@ -65,7 +68,7 @@ def task_create(
         creator_id=actor_id,
         parent_id=parent_id,
         due_at=due_at,
-        external_key=external_key,
+        external_key=external_key or None,
     )
     task_validate(task)
     if task.status == Status.DONE:
@@ -91,8 +94,12 @@ def task_update(
 
     `completed_at` is set when the status becomes done and cleared when it leaves it. Raises
     `Task.DoesNotExist`, `VersionConflict` if the task is no longer at `if_version`,
-    `ValidationError` for values that do not fit, `TypeError` for a field that can't be changed.
+    `ValidationError` for values that do not fit and for a parent that is a part of the task,
+    `ProjectArchived` for an active task of an archived project, `TypeError` for a field that can't
+    be changed.
     """
+    if changes.get("external_key") == "":
+        changes["external_key"] = None
     if unknown := set(changes) - _CHANGEABLE:
         raise TypeError(f"A task's {', '.join(sorted(unknown))} can't be changed.")
     task = _lock(task_id)
@@ -108,6 +115,7 @@ def task_update(
     for name, (_, value) in changed.items():
         setattr(task, name, value)
     task_validate(task)
+    _check_surroundings(task, changed)
     fields = list(changed)
     if "status" in changed:
         task.completed_at = Now() if task.status == Status.DONE else None
@@ -133,6 +141,7 @@ def task_restore(*, task_id: int, actor_id: int) -> Task:
     task = Task.objects.select_for_update().get(pk=task_id)
     if task.deleted_at is not None:
         task.deleted_at = None
+        _check_surroundings(task, {"status"})
         _write(task, ["deleted_at"])
         _record(EventKind.TASK_RESTORED, task, actor_id, {})
     return task
@@ -143,7 +152,8 @@ def project_archive(*, project_id: int, actor_id: int) -> Project:
     """Archive a project that has no active task.
 
     Raises `ValidationError` if it has one, `Project.DoesNotExist`. The project's row is locked
-    before the question, and every new task takes its number from that row: none can slip in.
+    before the question; a new task takes its number from that row, and one that becomes active
+    locks it too: none can slip in.
     """
     Project.objects.select_for_update().get(pk=project_id)
     if selectors.project_has_active_tasks(project_id=project_id):
@@ -162,12 +172,24 @@ def task_validate(task: Task) -> None:
         task.clean_fields(exclude=relations)
     except ValidationError as error:
         errors = error.update_error_dict(errors)
-    if len(task.description.encode()) > DESCRIPTION_BYTES:
+    if task.description is None:  # clean_fields lets it pass, since the field may be blank
+        errors["description"] = ["This field cannot be null."]
+    for name in ("title", "description", "external_key"):
+        if name not in errors and not storable(getattr(task, name) or ""):
+            errors[name] = ["A text can't contain a NUL or half a surrogate pair."]
+    if "description" not in errors and len(task.description.encode()) > DESCRIPTION_BYTES:
         errors["description"] = [f"At most {DESCRIPTION_BYTES} bytes."]
-    if "\0" in task.title + task.description + (task.external_key or ""):
-        errors["title"] = ["A text can't contain a NUL."]
     if errors:
         raise ValidationError(errors)
+
+
+def _check_surroundings(task: Task, changed: Collection[str]) -> None:
+    """What other rows have to say about a change: an archived project takes no active task, and no
+    task is a part of itself."""
+    if "status" in changed and task.status == Status.ACTIVE:
+        project_require_open(project_id=task.project_id)
+    if "parent_id" in changed and task.parent_id is not None:
+        refuse_parent_cycle(task_id=task.pk, parent_id=task.parent_id)
 
 
 def _lock(task_id: int) -> Task:

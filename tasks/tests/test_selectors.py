@@ -1,0 +1,266 @@
+"""Reads of tasks: the right rows, in the right order, and no deleted ones."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.db import connection, transaction
+from django.test.utils import CaptureQueriesContext
+
+from projects.models import Project
+from taskproject.db.context import TenantNotSet, tenant_context
+from taskproject.tenancy.models import Event, EventKind
+from taskproject.tenancy.selectors import event_feed, task_events
+from taskproject.tenancy.services import event_append
+from taskproject.tests.cast import Cast, make_cast, make_project, make_task
+from taskproject.tests.rows import START
+from tasks import selectors
+from tasks.models import Status, Task
+from tasks.services.relations import comment_add, dependency_add, label_create, task_label_add
+from tasks.services.tasks import task_delete, task_update
+
+
+@pytest.fixture
+def project(cast: Cast) -> Iterator[Project]:
+    """Alpha's project WEB, with alpha active."""
+    with tenant_context(cast.alpha):
+        yield make_project(cast.alpha, cast.alice)
+
+
+@pytest.fixture
+def deleted(project: Project, cast: Cast) -> Task:
+    """A deleted task, which would be in every list if it lived."""
+    task = make_task(
+        project, cast.alice, assignee_id=cast.bob.pk, due_at=START, external_key="deleted"
+    )
+    task_delete(task_id=task.pk, actor_id=cast.alice.pk)
+    return task
+
+
+def test_a_list_is_narrowed_by_project_status_and_assignee(
+    project: Project, deleted: Task, cast: Cast
+) -> None:
+    other = make_project(cast.alpha, cast.alice, "APP")
+    plain = make_task(project, cast.alice)
+    active = make_task(project, cast.alice, status=Status.ACTIVE)
+    bobs = make_task(other, cast.alice, assignee_id=cast.bob.pk)
+
+    def ids(**wanted: Any) -> set[int]:
+        return {task.pk for task in selectors.task_list(**wanted)}
+
+    assert ids() == {plain.pk, active.pk, bobs.pk}
+    assert ids(project_id=project.pk) == {plain.pk, active.pk}
+    assert ids(status=Status.PENDING) == {plain.pk, bobs.pk}
+    assert ids(project_id=project.pk, status=Status.ACTIVE) == {active.pk}
+    assert ids(assignee_id=cast.bob.pk) == {bobs.pk}
+
+
+def test_a_list_needs_a_tenant_when_it_runs(cast: Cast) -> None:
+    rows = selectors.task_list()
+
+    with pytest.raises(TenantNotSet):
+        list(rows)
+
+
+def test_a_task_comes_with_its_project_in_one_statement(project: Project, cast: Cast) -> None:
+    task = make_task(project, cast.alice)
+
+    with CaptureQueriesContext(connection) as queries:
+        by_id = selectors.task_get(task_id=task.pk)
+        by_number = selectors.task_get_by_number(project_key="WEB", number=1)
+        keys = by_id.project.key, by_number.project.key
+
+    assert (by_id, by_number, keys) == (task, task, ("WEB", "WEB"))
+    assert ['FROM "task"' in query["sql"] for query in queries.captured_queries] == [True, True]
+
+
+def test_a_deleted_task_is_not_got(deleted: Task) -> None:
+    with pytest.raises(Task.DoesNotExist):
+        selectors.task_get(task_id=deleted.pk)
+    with pytest.raises(Task.DoesNotExist):
+        selectors.task_get_by_number(project_key="WEB", number=deleted.number)
+
+
+def test_a_task_of_another_tenant_is_not_got(project: Project, cast: Cast) -> None:
+    task = make_task(project, cast.alice)
+
+    with tenant_context(cast.beta):
+        with pytest.raises(Task.DoesNotExist):
+            selectors.task_get(task_id=task.pk)
+        with pytest.raises(Task.DoesNotExist):
+            selectors.task_get_by_number(project_key="WEB", number=1)
+
+
+def test_external_keys_find_deleted_tasks_too(project: Project, deleted: Task, cast: Cast) -> None:
+    live = make_task(project, cast.alice, external_key="live")
+    make_task(project, cast.alice, external_key="other")
+
+    found = selectors.tasks_by_external_key(keys=["live", "deleted", "absent"])
+
+    assert set(found) == {live, deleted}
+
+
+def test_due_tasks_are_open_and_come_the_most_pressing_first(
+    project: Project, deleted: Task, cast: Cast
+) -> None:
+    days = {"third": 3, "first": 1, "second": 2, "second again": 2, "too late": 4}
+    for title, day in days.items():
+        make_task(project, cast.alice, title, due_at=START + timedelta(days=day))
+    make_task(project, cast.alice, "done", due_at=START, status=Status.DONE)
+    make_task(project, cast.alice, "cancelled", due_at=START, status=Status.CANCELLED)
+    make_task(project, cast.alice, "never due")
+
+    due = selectors.tasks_due(before=START + timedelta(days=4))
+
+    assert [task.title for task in due] == ["first", "second", "second again", "third"]
+
+
+def test_the_parts_of_a_task_come_in_the_order_they_were_made(project: Project, cast: Cast) -> None:
+    parent = make_task(project, cast.alice)
+    parts = [make_task(project, cast.alice, parent_id=parent.pk) for _ in range(3)]
+    make_task(project, cast.alice, parent_id=parts[0].pk)
+    task_delete(task_id=parts[1].pk, actor_id=cast.alice.pk)
+
+    assert list(selectors.task_children(task_id=parent.pk)) == [parts[0], parts[2]]
+
+
+def test_a_project_has_active_tasks_while_one_of_its_live_ones_is(
+    project: Project, deleted: Task, cast: Cast
+) -> None:
+    def asked() -> bool:
+        return selectors.project_has_active_tasks(project_id=project.pk)
+
+    other = make_project(cast.alpha, cast.alice, "APP")
+    make_task(other, cast.alice, status=Status.ACTIVE)
+    task = make_task(project, cast.alice)
+    before = asked()
+    task_update(task_id=task.pk, actor_id=cast.alice.pk, status=Status.ACTIVE)
+    active = asked()
+    task_delete(task_id=task.pk, actor_id=cast.alice.pk)
+
+    assert (before, active, asked()) == (False, True, False)
+
+
+def test_labels_come_by_name_without_regard_to_case(project: Project, cast: Cast) -> None:
+    for name in ("beta", "Alpha", "gamma", "ALPHA 2"):
+        label_create(name=name, actor_id=cast.alice.pk)
+    with tenant_context(cast.beta):
+        label_create(name="foreign", actor_id=cast.carol.pk)
+
+    assert [each.name for each in selectors.label_list()] == ["Alpha", "ALPHA 2", "beta", "gamma"]
+    found = selectors.labels_by_name(names=["ALPHA", "Gamma", "absent", "foreign"])
+    assert {name: label.name for name, label in found.items()} == {
+        "alpha": "Alpha",
+        "gamma": "gamma",
+    }
+
+
+def test_labels_and_tasks_find_each_other(project: Project, cast: Cast) -> None:
+    bug, art = (label_create(name=name, actor_id=cast.alice.pk) for name in ("bug", "Art"))
+    both, one, gone = (make_task(project, cast.alice) for _ in range(3))
+    for task, label in [(both, bug), (both, art), (one, bug), (gone, bug)]:
+        task_label_add(task_id=task.pk, label_id=label.pk, actor_id=cast.alice.pk)
+    task_delete(task_id=gone.pk, actor_id=cast.alice.pk)
+
+    assert [label.name for label in selectors.task_labels(task_id=both.pk)] == ["Art", "bug"]
+    assert set(selectors.tasks_labelled(label_id=bug.pk)) == {both, one}
+    assert set(selectors.tasks_labelled(label_id=art.pk)) == {both}
+
+
+def test_comments_come_the_oldest_first(project: Project, cast: Cast) -> None:
+    task, other = (make_task(project, cast.alice) for _ in range(2))
+    for body, on in [("one", task), ("elsewhere", other), ("two", task)]:
+        comment_add(task_id=on.pk, body=body, actor_id=cast.bob.pk)
+
+    assert [each.body for each in selectors.task_comments(task_id=task.pk)] == ["one", "two"]
+
+
+def test_blockers_and_blocked_tasks_are_told_apart(project: Project, cast: Cast) -> None:
+    first, second, middle, last, gone = (make_task(project, cast.alice) for _ in range(5))
+    pairs = [(second, middle), (first, middle), (gone, middle), (middle, last)]
+    for blocker, blocked in pairs:
+        dependency_add(blocker_id=blocker.pk, blocked_id=blocked.pk, actor_id=cast.alice.pk)
+    task_delete(task_id=gone.pk, actor_id=cast.alice.pk)
+
+    assert list(selectors.task_blockers(task_id=middle.pk)) == [first, second]
+    assert list(selectors.task_blocks(task_id=middle.pk)) == [last]
+    assert selectors.dependency_exists(blocker_id=first.pk, blocked_id=middle.pk)
+    assert not selectors.dependency_exists(blocker_id=middle.pk, blocked_id=first.pk)
+    assert not selectors.dependency_exists(blocker_id=first.pk, blocked_id=last.pk)
+
+
+# What happened
+
+
+def test_the_history_of_a_task_comes_the_oldest_first(project: Project, cast: Cast) -> None:
+    task, _other = (make_task(project, cast.alice) for _ in range(2))
+    task_update(task_id=task.pk, actor_id=cast.bob.pk, title="x")
+    task_delete(task_id=task.pk, actor_id=cast.alice.pk)
+
+    kinds = [event.kind for event in task_events(task_id=task.pk)]
+    assert kinds == [EventKind.TASK_CREATED, EventKind.TASK_UPDATED, EventKind.TASK_DELETED]
+
+
+def test_the_feed_holds_back_what_its_own_transaction_wrote(project: Project) -> None:
+    assert Event.objects.exists()
+    assert list(event_feed(limit=10)) == []
+
+
+def soon(feed: Any, wanted: list[str]) -> list[str]:
+    """What the feed shows, once it is as long as wanted. Transactions of other databases hold the
+    horizon back as well, and other tests may run beside this one."""
+    deadline = time.monotonic() + 30
+    while len(shown := [event.changes["n"] for event in feed()]) < len(wanted):
+        if time.monotonic() > deadline:
+            break
+        time.sleep(0.02)
+    return shown
+
+
+@pytest.mark.django_db(transaction=True)
+def test_the_feed_goes_on_in_order_and_keeps_to_its_tenant() -> None:
+    cast = make_cast()
+    with tenant_context(cast.beta):
+        event_append(EventKind.TASK_UPDATED, actor_id=cast.carol.pk, changes={"n": "foreign"})
+    with tenant_context(cast.alpha):
+        start = Event.objects.order_by("xid", "id").values_list("xid", "id").last() or (0, 0)
+        for name in ("a", "b", "c"):
+            event_append(EventKind.TASK_UPDATED, actor_id=cast.alice.pk, changes={"n": name})
+
+        assert soon(lambda: event_feed(after=start, limit=9), ["a", "b", "c"]) == ["a", "b", "c"]
+        first, second = event_feed(after=start, limit=2)
+        rest = event_feed(after=(second.xid, second.pk), limit=2)
+        assert ([first.changes["n"], second.changes["n"]], len(rest)) == (["a", "b"], 1)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_the_feed_never_skips_a_transaction_that_commits_late() -> None:
+    cast = make_cast()
+    has_written, may_commit = threading.Event(), threading.Event()
+
+    def write_and_linger() -> None:
+        with tenant_context(cast.alpha), transaction.atomic():
+            event_append(EventKind.TASK_UPDATED, actor_id=cast.alice.pk, changes={"n": "early"})
+            has_written.set()
+            may_commit.wait(10)
+        connection.close()
+
+    with tenant_context(cast.alpha), ThreadPoolExecutor() as threads:
+        start = Event.objects.order_by("xid", "id").values_list("xid", "id").last() or (0, 0)
+        lingering = threads.submit(write_and_linger)
+        has_written.wait(10)
+        event_append(EventKind.TASK_UPDATED, actor_id=cast.bob.pk, changes={"n": "late"})
+        committed = Event.objects.filter(changes__n="late").count()
+        before = list(event_feed(after=start, limit=9))
+        may_commit.set()
+        lingering.result(10)
+
+        assert (committed, before) == (1, []), "committed, and held back all the same"
+        both = soon(lambda: event_feed(after=start, limit=9), ["early", "late"])
+        assert both == ["early", "late"]
