@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from django.core.validators import RegexValidator
 from django.db import models
 from django.db.models import Q
@@ -10,7 +12,8 @@ from django.db.models.functions import Now
 from taskproject.db.keys import TenantPrimaryKey
 from taskproject.tenancy.scoping import MemberKey, TenantModel, member_reference
 
-KEY_PATTERN = r"^[A-Z][A-Z0-9]{0,9}$"
+DESCRIPTION_BYTES: Final = 64 * 1024
+KEY_PATTERN: Final = r"^[A-Z][A-Z0-9]{0,9}$"
 
 
 class Project(TenantModel):
@@ -42,6 +45,10 @@ class Project(TenantModel):
             member_reference("project_lead_fk", "lead"),
             models.CheckConstraint(condition=Q(key__regex=KEY_PATTERN), name="project_key_chk"),
             models.CheckConstraint(condition=~Q(name=""), name="project_name_chk"),
+            models.CheckConstraint(
+                condition=Q(description__bytes__lte=DESCRIPTION_BYTES),
+                name="project_description_chk",
+            ),
             models.CheckConstraint(condition=Q(next_number__gt=0), name="project_next_number_chk"),
         ]
 

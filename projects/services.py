@@ -9,9 +9,9 @@ from django.db import connection, transaction
 from django.db.models import F
 from django.db.models.functions import Now
 
-from projects.models import Project
+from projects.models import DESCRIPTION_BYTES, Project
 from taskproject.db.context import require_tenant_id
-from taskproject.db.text import require_storable
+from taskproject.db.values import require_storable
 from taskproject.tenancy.models import EventKind
 from taskproject.tenancy.services import event_append
 
@@ -28,9 +28,8 @@ def project_create(
 ) -> Project:
     """Make a project. Raises `ValidationError` for a malformed or taken key, or an empty name;
     `IntegrityError` if the lead is no member."""
-    require_storable(name=name, description=description)
     project = Project(key=key, name=name, description=description, lead_id=lead_id)
-    project.full_clean(exclude=["lead"])
+    _validate(project)
     project.save()
     changes = {"key": key, "name": name}
     event_append(
@@ -49,18 +48,18 @@ def project_update(*, project_id: int, actor_id: int, **changes: Any) -> Project
     """
     if unknown := set(changes) - _CHANGEABLE:
         raise TypeError(f"A project's {', '.join(sorted(unknown))} can't be changed.")
-    project = Project.objects.select_for_update().get(pk=project_id)
+    project = Project.objects.select_for_update(no_key=True).get(pk=project_id)
+    before = {name: getattr(project, name) for name in changes}
+    for name, value in changes.items():
+        setattr(project, name, value)
+    _validate(project)
     changed = {
-        name: [getattr(project, name), value]
-        for name, value in changes.items()
-        if getattr(project, name) != value
+        name: [old, getattr(project, name)]
+        for name, old in before.items()
+        if old != getattr(project, name)
     }
     if not changed:
         return project
-    for name, (_, value) in changed.items():
-        setattr(project, name, value)
-    require_storable(name=project.name, description=project.description)
-    project.full_clean(exclude=["lead"])
     _write(project, list(changed))
     event_append(
         EventKind.PROJECT_UPDATED, actor_id=actor_id, project_id=project.pk, changes=changed
@@ -72,7 +71,7 @@ def project_update(*, project_id: int, actor_id: int, **changes: Any) -> Project
 def project_set_archived(*, project_id: int, archived: bool, actor_id: int) -> Project:
     """Archive a project or bring it back. Whether active tasks forbid it is the caller's question:
     see `tasks.services.tasks.project_archive`. Raises `Project.DoesNotExist`."""
-    project = Project.objects.select_for_update().get(pk=project_id)
+    project = Project.objects.select_for_update(no_key=True).get(pk=project_id)
     if (project.archived_at is not None) == archived:
         return project
     project.archived_at = Now() if archived else None
@@ -119,6 +118,15 @@ def numbers_take(*, project_id: int, count: int = 1) -> int:
     if archived:
         raise ProjectArchived("The project is archived: it takes no new tasks.")
     return int(first)
+
+
+def _validate(project: Project) -> None:
+    if project.description is None:
+        raise ValidationError({"description": ["This field cannot be null."]})
+    require_storable(name=project.name, description=project.description)
+    if len(project.description.encode()) > DESCRIPTION_BYTES:
+        raise ValidationError({"description": [f"At most {DESCRIPTION_BYTES} bytes."]})
+    project.full_clean(exclude=["lead"])
 
 
 def _write(project: Project, fields: list[str]) -> None:

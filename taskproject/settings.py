@@ -233,6 +233,8 @@ LOGGING = {
     "root": {"handlers": ["console"], "level": LOG_LEVEL},
     "loggers": {
         "django": {"handlers": [], "propagate": True},
+        # Anybody can send a wrong Host: a traceback each would be theirs to fill a disk with.
+        "django.security.DisallowedHost": {"level": "CRITICAL"},
         # Each reconnection attempt would be a line: the 503s say it already.
         "psycopg.pool": {"level": "ERROR"},
     },

@@ -11,12 +11,12 @@ from django.db import models
 from django.db.models import F, Q
 from django.db.models.functions import Lower, Now
 
-from projects.models import Project
+from projects.models import DESCRIPTION_BYTES, Project
 from taskproject.db.keys import TenantForeignKey, TenantPrimaryKey, TenantReference
+from taskproject.db.values import END_OF_TIME
 from taskproject.tenancy.scoping import MemberKey, TenantModel, member_reference
 
 TITLE_LENGTH: Final = 300
-DESCRIPTION_BYTES: Final = 64 * 1024
 COMMENT_BYTES: Final = 16 * 1024
 COLOUR_PATTERN: Final = r"^#[0-9a-f]{6}$"
 
@@ -38,15 +38,6 @@ class Priority(models.IntegerChoices):
     NORMAL = 1, "normal"
     HIGH = 2, "high"
     URGENT = 3, "urgent"
-
-
-@models.TextField.register_lookup
-class OctetLength(models.Transform):
-    """The length of a text in bytes of UTF-8: `description__bytes__lte=…`."""
-
-    function = "octet_length"
-    lookup_name = "bytes"
-    output_field = models.IntegerField()
 
 
 LIVE: Final = Q(deleted_at__isnull=True)
@@ -84,7 +75,7 @@ class Task(TenantModel):
         db_table = "task"
         constraints = [
             TenantPrimaryKey(name="task_tpk"),
-            # serves: task_get_by_number, task_list sorted by number
+            # serves: task_get_by_number; lists of a project sorted by number, once there are any
             models.UniqueConstraint(
                 fields=["tenant", "project", "number"], name="task_number_uniq"
             ),
@@ -107,6 +98,9 @@ class Task(TenantModel):
                 condition=Q(priority__in=Priority.values), name="task_priority_chk"
             ),
             models.CheckConstraint(condition=Q(number__gt=0), name="task_number_chk"),
+            models.CheckConstraint(
+                condition=Q(due_at__isnull=True) | Q(due_at__lt=END_OF_TIME), name="task_due_chk"
+            ),
             models.CheckConstraint(
                 condition=Q(parent__isnull=True) | ~Q(parent=F("id")), name="task_parent_chk"
             ),
@@ -157,8 +151,8 @@ class Task(TenantModel):
                 condition=Q(parent__isnull=False),
                 name="task_parent_idx",
             ),
-            # serves: the search of the REST API (under row-level security not by itself: see
-            # docs/indexes.md)
+            # planned: the search of the REST API. Under row-level security nothing reaches it by
+            # itself: see docs/indexes.md.
             GinIndex(fields=["tenant", "search"], name="task_search_idx"),
         ]
 
@@ -258,7 +252,7 @@ class Dependency(TenantModel):
         db_table = "dependency"
         constraints = [
             TenantPrimaryKey(name="dependency_tpk"),
-            # serves: task_blocks
+            # serves: task_blocks, dependency_exists
             models.UniqueConstraint(
                 fields=["tenant", "blocker", "blocked"], name="dependency_uniq"
             ),

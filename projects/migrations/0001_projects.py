@@ -104,6 +104,10 @@ class Migration(migrations.Migration):
                         condition=models.Q(("name", ""), _negated=True), name="project_name_chk"
                     ),
                     models.CheckConstraint(
+                        condition=models.Q(("description__bytes__lte", 65536)),
+                        name="project_description_chk",
+                    ),
+                    models.CheckConstraint(
                         condition=models.Q(("next_number__gt", 0)), name="project_next_number_chk"
                     ),
                 ],

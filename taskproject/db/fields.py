@@ -42,3 +42,12 @@ class SnapshotHorizon(models.Func):
     template = "pg_snapshot_xmin(pg_current_snapshot())"
     arity = 0
     output_field = TransactionIdField()
+
+
+@models.TextField.register_lookup
+class OctetLength(models.Transform):
+    """The length of a text in bytes of UTF-8: `description__bytes__lte=…`."""
+
+    function = "octet_length"
+    lookup_name = "bytes"
+    output_field = models.IntegerField()

@@ -11,6 +11,7 @@ from django.db.models.functions import Now
 
 from taskproject.db.fields import TransactionIdField
 from taskproject.db.keys import TenantPrimaryKey
+from taskproject.db.values import END_OF_TIME
 from taskproject.tenancy.scoping import MemberKey, TenantModel, member_reference
 
 SLUG_PATTERN = r"^[a-z0-9][a-z0-9_-]{0,62}$"
@@ -28,7 +29,6 @@ class Tenant(models.Model):
 
     slug = models.CharField(
         max_length=63,
-        unique=True,
         validators=[
             RegexValidator(SLUG_PATTERN, "Lower-case letters, digits, - and _; at most 63 of them.")
         ],
@@ -40,6 +40,8 @@ class Tenant(models.Model):
     class Meta:
         db_table = "tenant"
         constraints = [
+            # serves: tenant_get; not unique=True, which would add an index for LIKE
+            models.UniqueConstraint(fields=["slug"], name="tenant_slug_uniq"),
             models.CheckConstraint(condition=Q(slug__regex=SLUG_PATTERN), name="tenant_slug_chk"),
             models.CheckConstraint(condition=~Q(name=""), name="tenant_name_chk"),
         ]
@@ -124,6 +126,10 @@ class ApiToken(TenantModel):
             models.CheckConstraint(
                 condition=Q(scopes__contained_by=Scope.values) & Q(scopes__len__gt=0),
                 name="api_token_scopes_chk",
+            ),
+            models.CheckConstraint(
+                condition=Q(expires_at__isnull=True) | Q(expires_at__lt=END_OF_TIME),
+                name="api_token_expires_chk",
             ),
         ]
 

@@ -8,7 +8,7 @@ from django.conf import settings
 from django.core.exceptions import ValidationError
 from django.db import models
 
-from taskproject.db.context import TenantNotSet, current_tenant_id
+from taskproject.db.context import TenantNotSet, current_tenant_id, in_all_tenants
 from taskproject.db.filters import InTenant
 from taskproject.db.keys import TenantReference
 
@@ -53,11 +53,34 @@ def member_reference(name: str, field: str) -> TenantReference:
     )
 
 
+class TenantQuerySet[M: models.Model](models.QuerySet[M]):
+    """A queryset whose fetched rows count only for the tenant that they were fetched for.
+
+    Evaluated in one tenant and used in another, it asks again, as if it were new.
+    """
+
+    _fetched_for: tuple[int | None, bool] | None = None
+
+    @property
+    def _result_cache(self) -> list[M] | None:
+        return self.__dict__.get("_result_cache") if self._fetched_for == _whose() else None
+
+    @_result_cache.setter
+    def _result_cache(self, rows: list[M] | None) -> None:
+        self.__dict__["_result_cache"] = rows
+        self._fetched_for = _whose()
+        self._prefetch_done = False
+
+
+def _whose() -> tuple[int | None, bool]:
+    return current_tenant_id(), in_all_tenants()
+
+
 class TenantManager[M: models.Model](models.Manager[M]):
     """Rows of the active tenant only. Running a query outside a tenant raises `TenantNotSet`."""
 
     def get_queryset(self) -> models.QuerySet[M]:
-        return super().get_queryset().filter(InTenant())
+        return TenantQuerySet(self.model, using=self._db).filter(InTenant())
 
 
 class TenantModel(models.Model):

@@ -11,7 +11,7 @@ from taskproject.tenancy.models import ApiToken, Event, Membership, Tenant
 
 def tenant_get(*, slug: str) -> Tenant:
     """The tenant of that slug. One statement. Raises `Tenant.DoesNotExist`."""
-    return Tenant.objects.get(slug=slug)  # index: tenant_slug_key
+    return Tenant.objects.get(slug=slug)  # index: tenant_slug_uniq
 
 
 def tenants_of(*, user_id: int) -> QuerySet[Tenant]:

@@ -12,7 +12,7 @@ from django.db import connection, transaction
 from django.utils import timezone
 
 from taskproject.db.context import adopt_tenant, require_tenant_id, tenant_context
-from taskproject.db.text import require_storable
+from taskproject.db.values import require_instant, require_storable
 from taskproject.tenancy import credentials
 from taskproject.tenancy.credentials import Identity
 from taskproject.tenancy.models import (
@@ -78,10 +78,20 @@ def member_set_role(*, membership: Membership, role: Role, actor_id: int | None 
 
 @transaction.atomic
 def member_deactivate(*, membership: Membership, actor_id: int | None = None) -> None:
-    """End a membership; what the member did keeps its doer, its tokens stop at once."""
+    """End a membership and revoke its tokens; what the member did keeps its doer.
+
+    Done again it changes nothing. The membership is locked first, as `token_issue` does: no token
+    can be issued beside it.
+    """
+    membership = Membership.objects.select_for_update(no_key=True).get(pk=membership.pk)
+    if not membership.active:
+        return
     membership.active = False
     membership.save(update_fields=["active"])
-    _forget_tokens(membership)
+    with tenant_context(membership.tenant_id):
+        tokens = ApiToken.objects.filter(user_id=membership.user_id, revoked_at=None)
+        for prefix in tokens.order_by("id").values_list("prefix", flat=True):
+            token_revoke(prefix=prefix, actor_id=actor_id)
     changes = {"active": False}
     _record_member(membership.tenant, membership.user, EventKind.MEMBER_CHANGED, changes, actor_id)
 
@@ -101,17 +111,17 @@ def token_issue(
     user who is no active member.
     """
     require_storable(name=name)
+    require_instant(expires_at=expires_at)
     chosen = list(dict.fromkeys(scopes if scopes is not None else default_scopes()))
     if not chosen or set(chosen) - set(Scope.values):
         raise ValidationError(f"The scopes of a token are some of: {', '.join(Scope.values)}.")
     if expires_at is not None and expires_at <= timezone.now():
         raise ValidationError("The token would have expired already.")
-    if not Membership.objects.filter(
-        tenant_id=require_tenant_id(), user_id=user_id, active=True
-    ).exists():
+    members = Membership.objects.select_for_update(no_key=True)
+    if not members.filter(tenant_id=require_tenant_id(), user_id=user_id, active=True):
         raise ValidationError("Only an active member of the tenant can have a token.")
     text, prefix = credentials.new_token(tenant_id=require_tenant_id())
-    token = ApiToken.objects.create(
+    token = ApiToken(
         user_id=user_id,
         name=name,
         prefix=prefix,
@@ -119,6 +129,8 @@ def token_issue(
         scopes=chosen,
         expires_at=expires_at,
     )
+    token.clean_fields(exclude=["tenant", "user"])
+    token.save()
     changes = {"prefix": prefix, "scopes": chosen}
     event_append(EventKind.TOKEN_ISSUED, actor_id=actor_id or user_id, changes=changes)
     return IssuedToken(token=token, text=text)
@@ -154,7 +166,7 @@ def token_authenticate(*, text: str) -> Identity | None:
         return None
     token_digest = credentials.digest(text)
     identity = credentials.recall(token_digest)
-    if identity is not None and not identity.expired:
+    if identity is not None and identity.tenant_id == tenant_id and not identity.expired:
         adopt_tenant(identity.tenant_id)
         return identity
     adopt_tenant(tenant_id)
@@ -174,7 +186,7 @@ def _token_check(tenant_id: int, token_digest: bytes) -> Identity | None:
             return None
         found = dict(zip((column.name for column in cursor.description), row, strict=True))
     expires_at = found["expires_at"]
-    found["expires_at"] = expires_at.isoformat() if expires_at else None
+    found["expires_at"] = expires_at.timestamp() if expires_at else None
     found["scopes"] = tuple(found["scopes"])
     return Identity(**found)
 

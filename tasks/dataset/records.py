@@ -13,9 +13,9 @@ from typing import Annotated, Any, Final, cast
 import msgspec
 from django.contrib.auth.validators import UnicodeUsernameValidator
 
-from projects.models import KEY_PATTERN
+from projects.models import DESCRIPTION_BYTES, KEY_PATTERN
 from taskproject.tenancy.models import SLUG_PATTERN, User
-from tasks.models import DESCRIPTION_BYTES, TITLE_LENGTH, Label, Priority, Status, Task
+from tasks.models import TITLE_LENGTH, Label, Priority, Status, Task
 
 STATUSES: Final = {status.label: status for status in Status}
 PRIORITIES: Final = {priority.label: priority for priority in Priority}

@@ -1,3 +1,5 @@
+import datetime
+
 import django.contrib.postgres.indexes
 import django.contrib.postgres.operations
 import django.contrib.postgres.search
@@ -311,6 +313,17 @@ class Migration(migrations.Migration):
                     ),
                     models.CheckConstraint(
                         condition=models.Q(("number__gt", 0)), name="task_number_chk"
+                    ),
+                    models.CheckConstraint(
+                        condition=models.Q(
+                            ("due_at__isnull", True),
+                            (
+                                "due_at__lt",
+                                datetime.datetime(9999, 1, 1, 0, 0, tzinfo=datetime.UTC),
+                            ),
+                            _connector="OR",
+                        ),
+                        name="task_due_chk",
                     ),
                     models.CheckConstraint(
                         condition=models.Q(

@@ -7,7 +7,7 @@ from typing import Any, Final
 from django.core.exceptions import ValidationError
 from django.db import transaction
 
-from taskproject.db.text import require_storable, storable
+from taskproject.db.values import require_storable, storable
 from taskproject.tenancy.models import EventKind
 from taskproject.tenancy.services import event_append
 from tasks import selectors
@@ -70,7 +70,7 @@ def dependency_add(*, blocker_id: int, blocked_id: int, actor_id: int) -> Depend
     Raises `Task.DoesNotExist`, and `ValidationError` if it exists or would close a cycle. Two
     additions at once can't close a cycle together: a lock of the tenant keeps them apart.
     """
-    tasks = Task.objects.filter(deleted_at=None).order_by("pk").select_for_update()
+    tasks = Task.objects.filter(deleted_at=None).order_by("pk").select_for_update(no_key=True)
     found = {task.pk: task for task in tasks.filter(pk__in={blocker_id, blocked_id})}
     if set(found) != {blocker_id, blocked_id}:
         raise Task.DoesNotExist("One of the two tasks does not exist.")
@@ -90,13 +90,14 @@ def dependency_remove(*, blocker_id: int, blocked_id: int, actor_id: int) -> Non
     dependency = Dependency.objects.select_related("blocked").get(
         blocker_id=blocker_id, blocked_id=blocked_id
     )
-    dependency.delete()
+    if not dependency.delete()[0]:
+        raise Dependency.DoesNotExist("Another request has just removed it.")
     changes = {"blocker": blocker_id}
     _record(EventKind.DEPENDENCY_REMOVED, dependency.blocked, actor_id, changes)
 
 
 def _lock(task_id: int) -> Task:
-    return Task.objects.select_for_update().get(pk=task_id, deleted_at=None)
+    return Task.objects.select_for_update(no_key=True).get(pk=task_id, deleted_at=None)
 
 
 def _record(kind: EventKind, task: Task, actor_id: int, changes: dict[str, Any]) -> None:

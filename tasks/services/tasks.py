@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
 from datetime import datetime
 from typing import Any, Final
 
@@ -11,13 +12,13 @@ from django.db import transaction
 from django.db.models import F
 from django.db.models.functions import Now
 
-from projects.models import Project
+from projects.models import DESCRIPTION_BYTES, Project
 from projects.services import numbers_take, project_require_open, project_set_archived
-from taskproject.db.text import storable
+from taskproject.db.values import require_instant, storable
 from taskproject.tenancy.models import EventKind
 from taskproject.tenancy.services import event_append
 from tasks import selectors
-from tasks.models import DESCRIPTION_BYTES, Priority, Status, Task
+from tasks.models import Priority, Status, Task
 from tasks.services.cycles import refuse_parent_cycle
 
 _CHANGEABLE: Final = frozenset(
@@ -105,16 +106,18 @@ def task_update(
     task = _lock(task_id)
     if if_version is not None and task.version != if_version:
         raise VersionConflict(f"The task is at version {task.version}, not {if_version}.")
+    before = {name: getattr(task, name) for name in changes}
+    for name, value in changes.items():
+        setattr(task, name, value)
+    task_validate(task)
+    # Compared after cleaning, so that the event tells what is stored.
     changed = {
-        name: [getattr(task, name), value]
-        for name, value in changes.items()
-        if getattr(task, name) != value
+        name: [old, getattr(task, name)]
+        for name, old in before.items()
+        if old != getattr(task, name)
     }
     if not changed:
         return task
-    for name, (_, value) in changed.items():
-        setattr(task, name, value)
-    task_validate(task)
     _check_surroundings(task, changed)
     fields = list(changed)
     if "status" in changed:
@@ -138,7 +141,7 @@ def task_delete(*, task_id: int, actor_id: int) -> None:
 @transaction.atomic
 def task_restore(*, task_id: int, actor_id: int) -> Task:
     """Bring a deleted task back; a live one stays as it is. Raises `Task.DoesNotExist`."""
-    task = Task.objects.select_for_update().get(pk=task_id)
+    task = Task.objects.select_for_update(no_key=True).get(pk=task_id)
     if task.deleted_at is not None:
         task.deleted_at = None
         _check_surroundings(task, {"status"})
@@ -155,7 +158,7 @@ def project_archive(*, project_id: int, actor_id: int) -> Project:
     before the question; a new task takes its number from that row, and one that becomes active
     locks it too: none can slip in.
     """
-    Project.objects.select_for_update().get(pk=project_id)
+    Project.objects.select_for_update(no_key=True).get(pk=project_id)
     if selectors.project_has_active_tasks(project_id=project_id):
         raise ValidationError("The project has active tasks: finish or cancel them first.")
     return project_set_archived(project_id=project_id, archived=True, actor_id=actor_id)
@@ -168,10 +171,10 @@ def task_validate(task: Task) -> None:
     """
     relations = {"tenant", "project", "assignee", "creator", "parent"}
     errors: dict[str, Any] = {}
-    try:
+    with _gathered(errors):
         task.clean_fields(exclude=relations)
-    except ValidationError as error:
-        errors = error.update_error_dict(errors)
+    with _gathered(errors):
+        require_instant(due_at=task.due_at)
     if task.description is None:  # clean_fields lets it pass, since the field may be blank
         errors["description"] = ["This field cannot be null."]
     for name in ("title", "description", "external_key"):
@@ -181,6 +184,14 @@ def task_validate(task: Task) -> None:
         errors["description"] = [f"At most {DESCRIPTION_BYTES} bytes."]
     if errors:
         raise ValidationError(errors)
+
+
+@contextmanager
+def _gathered(errors: dict[str, Any]) -> Iterator[None]:
+    try:
+        yield
+    except ValidationError as error:
+        error.update_error_dict(errors)
 
 
 def _check_surroundings(task: Task, changed: Collection[str]) -> None:
@@ -193,7 +204,8 @@ def _check_surroundings(task: Task, changed: Collection[str]) -> None:
 
 
 def _lock(task_id: int) -> Task:
-    return Task.objects.select_for_update().get(pk=task_id, deleted_at=None)
+    # FOR NO KEY UPDATE: rows that refer to this one may go on being written.
+    return Task.objects.select_for_update(no_key=True).get(pk=task_id, deleted_at=None)
 
 
 def _write(task: Task, fields: list[str]) -> None:

@@ -442,3 +442,28 @@ def test_an_empty_external_key_is_none(cast: Cast) -> None:
     with tenant_context(cast.alpha):
         assert task_update(task_id=tasks[0].pk, actor_id=cast.bob.pk, external_key="").version == 1
     assert [task.external_key for task in tasks] == [None, None]
+
+
+@pytest.mark.parametrize(
+    "due_at",
+    [
+        datetime(9999, 12, 31, 23, tzinfo=timezone(-timedelta(hours=12))),
+        datetime(9999, 1, 1, tzinfo=UTC),
+        datetime(1, 1, 1, tzinfo=timezone(timedelta(hours=14))),
+        datetime(2030, 1, 1),  # noqa: DTZ001  without a zone on purpose
+    ],
+)
+def test_a_time_that_could_not_be_read_again_is_refused(cast: Cast, due_at: datetime) -> None:
+    project = make_project(cast.alpha, cast.alice)
+    with pytest.raises(ValidationError) as refusal:
+        make_task(project, cast.bob, due_at=due_at)
+    assert set(refusal.value.message_dict) == {"due_at"}
+
+
+def test_the_event_tells_what_is_stored(cast: Cast) -> None:
+    task = make_task(make_project(cast.alpha, cast.alice), cast.bob)
+    with tenant_context(cast.alpha):
+        task_update(task_id=task.pk, actor_id=cast.bob.pk, status="1")
+        event = Event.objects.get(kind=EventKind.TASK_UPDATED)
+        assert event.changes == {"status": [Status.PENDING, Status.ACTIVE]}
+        assert task_update(task_id=task.pk, actor_id=cast.bob.pk, status="1").version == 2

@@ -22,6 +22,7 @@ from taskproject.db.backend.cursors import (
     TenantRows,
     TransactionBoundCursor,
     bind_tenant,
+    note_binding,
 )
 from taskproject.db.backend.features import DatabaseFeatures
 from taskproject.db.backend.operations import DatabaseOperations
@@ -38,7 +39,7 @@ class DatabaseWrapper(base.DatabaseWrapper):
     ops_class = DatabaseOperations
 
     # Which roles this process has already checked: a new connection is not a new risk.
-    _verified: set[tuple[str, str, str]] = set()
+    _verified: set[tuple[str, ...]] = set()
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -84,8 +85,8 @@ class DatabaseWrapper(base.DatabaseWrapper):
         try:
             if not self.pool:
                 # A new session: it knows no tenant, and psycopg begins without autocommit.
-                connection.bound_tenant = ""
                 connection.autocommit = True
+                note_binding(connection, "" if not self.binds_by_transaction else None)
             self._verify(connection)
         except BaseException:
             self._discard(connection)
@@ -110,7 +111,7 @@ class DatabaseWrapper(base.DatabaseWrapper):
     def _forget_binding(self) -> None:
         # A rollback restores the setting of before; the next statement brings the right one.
         if self.connection is not None:
-            self.connection.bound_tenant = None
+            note_binding(self.connection, None)
 
     @contextmanager
     def as_owner(self) -> Iterator[None]:
@@ -148,7 +149,7 @@ class DatabaseWrapper(base.DatabaseWrapper):
 
     def _verify(self, connection: Any) -> None:
         settings = self.settings_dict
-        key = (str(settings["HOST"]), str(settings["NAME"]), str(settings["USER"]))
+        key = tuple(str(settings[name]) for name in ("HOST", "PORT", "NAME", "USER"))
         if self.acts_as_owner or self.alias == NO_DB_ALIAS or key in self._verified:
             return
         verify_session(connection, by_transaction=self.binds_by_transaction)

@@ -37,22 +37,33 @@ def bind_tenant(connection: Any) -> None:
     connection.autocommit = True
     # Noted before it is sent, or the cursor below would bring the setting a second time. If the
     # statement fails, the connection is thrown away.
-    connection.bound_tenant = value
+    note_binding(connection, value)
     connection.execute(f"SELECT set_config('{TENANT_SETTING}', '{value}', false)")
+
+
+def note_binding(connection: Any, value: str | None) -> None:
+    """Remember which tenant a session knows, and whether that can still be rolled back."""
+    connection.bound_tenant = value
+    connection.bound_amid = connection.info.transaction_status != TransactionStatus.IDLE
 
 
 class SessionBoundCursor(Cursor):
     """Keeps the session's setting equal to the active tenant."""
 
-    connection: Any  # a psycopg connection with `bound_tenant`
+    connection: Any  # a psycopg connection with `bound_tenant` and `bound_amid`
 
     def execute(self, query: Any, params: Any = None, **kwargs: Any) -> Any:
         binding = self._binding()
         if not binding:
-            return super().execute(query, params, **kwargs)
+            super().execute(query, params, **kwargs)
+            if self.statusmessage == "ROLLBACK":  # sent as text, perhaps to a savepoint
+                self.connection.bound_tenant = None
+            return self
         super().execute(f"{binding}; {self._text(query)}", params, **kwargs)
-        self.nextset()
         self._note()
+        if self.nextset() is None:
+            # Nothing but a comment went along: what it gives by itself is its caller's.
+            super().execute(query, params, **kwargs)
         return self
 
     def executemany(self, query: Any, params_seq: Any, **kwargs: Any) -> None:
@@ -76,10 +87,19 @@ class SessionBoundCursor(Cursor):
 
     def _binding(self) -> str:
         value = tenant_setting()
-        known = getattr(self.connection, "bound_tenant", None)
-        if known == value or self._status() == TransactionStatus.INERROR:
+        if self._status() == TransactionStatus.INERROR or self._known() == value:
             return ""
         return self._statement(value)
+
+    def _known(self) -> str | None:
+        """The tenant that the session was told of, unless that may have been rolled back since."""
+        amid = getattr(self.connection, "bound_amid", False)
+        if amid and self._status() == TransactionStatus.IDLE:
+            # The transaction in which it was told has ended, nobody knows how: COMMIT of a failed
+            # transaction is a rollback too.
+            return None
+        known: str | None = getattr(self.connection, "bound_tenant", None)
+        return known
 
     def _status(self) -> TransactionStatus:
         return TransactionStatus(self.connection.info.transaction_status)
@@ -88,7 +108,7 @@ class SessionBoundCursor(Cursor):
         return f"SELECT set_config('{TENANT_SETTING}', '{value}', false)"
 
     def _note(self) -> None:
-        self.connection.bound_tenant = tenant_setting()
+        note_binding(self.connection, tenant_setting())
 
     def _text(self, query: Any) -> str:
         if isinstance(query, bytes):
@@ -105,7 +125,9 @@ class TransactionBoundCursor(SessionBoundCursor):
 
     def bind(self) -> None:
         """Open the transaction with the setting. In autocommit there is none to open."""
-        if self.connection.autocommit and self._binding():
+        if self.connection.autocommit:
+            if not tenant_setting():
+                return
             raise RuntimeError(
                 "Behind a transaction pooler this needs transaction.atomic(): executemany, COPY "
                 "and server-side cursors can't carry a tenant by themselves."
@@ -114,8 +136,9 @@ class TransactionBoundCursor(SessionBoundCursor):
 
     def _binding(self) -> str:
         if self._status() == TransactionStatus.IDLE:
-            # The next statement opens a transaction, which knows of no tenant yet.
-            self.connection.bound_tenant = ""
+            # The next statement opens a transaction. It is told even of no tenant: a setting of the
+            # database or the role may name one.
+            self.connection.bound_tenant = None
         return super()._binding()
 
     def _statement(self, value: str) -> str:

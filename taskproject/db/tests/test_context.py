@@ -395,3 +395,65 @@ def test_whatever_is_done_the_session_knows_the_active_tenant(binding: str) -> N
     pool = {"max_size": 1} if binding == "session" else {"max_size": 1, "check": None}
     with database(TENANT_BINDING=binding, pool=pool):
         check()
+
+
+@pytest.mark.django_db(transaction=True)
+class TestRollbacksThatDjangoDoesNotSee:
+    """What the session knows may be rolled back behind the wrapper's back."""
+
+    @pytest.fixture
+    def bound(self) -> Cast:
+        cast = make_cast()
+        for tenant in (cast.alpha, cast.beta):
+            with tenant_context(tenant):
+                Label.objects.create(name=tenant.slug)
+        connection.close()
+        with tenant_context(cast.alpha):
+            assert Label.objects.get().name == "alpha"
+        return cast
+
+    def names(self, tenant: Tenant) -> list[str]:
+        with tenant_context(tenant):
+            return [str(name) for name in fetch("SELECT name FROM label")]
+
+    def test_the_commit_of_a_failed_transaction(self, bound: Cast) -> None:
+        with transaction.atomic(), tenant_context(bound.beta):
+            assert self.names(bound.beta) == ["beta"]
+            with suppress(DatabaseError):
+                list(Label.objects.filter(name__regex="("))
+        assert self.names(bound.beta) == ["beta"]
+
+    def test_a_rollback_sent_as_text(self, bound: Cast) -> None:
+        execute("BEGIN")
+        assert self.names(bound.beta) == ["beta"]
+        execute("ROLLBACK")
+        assert self.names(bound.beta) == ["beta"]
+
+    def test_a_rollback_to_a_savepoint_sent_as_text(self, bound: Cast) -> None:
+        with transaction.atomic():
+            execute("SAVEPOINT here")
+            assert self.names(bound.beta) == ["beta"]
+            execute("ROLLBACK TO SAVEPOINT here")
+            assert self.names(bound.beta) == ["beta"]
+
+    def test_a_rollback_of_the_driver(self, bound: Cast) -> None:
+        with transaction.atomic():
+            assert self.names(bound.beta) == ["beta"]
+            connection.connection.rollback()
+            assert self.names(bound.beta) == ["beta"]
+
+
+@pytest.mark.django_db
+def test_a_queryset_evaluated_in_one_tenant_asks_again_in_another(cast: Cast) -> None:
+    labels = Label.objects.prefetch_related("task_labels")
+    for tenant in (cast.alpha, cast.beta):
+        with tenant_context(tenant):
+            Label.objects.create(name=tenant.slug)
+    with tenant_context(cast.alpha):
+        assert [label.name for label in labels] == ["alpha"]
+
+    with tenant_context(cast.beta):
+        assert [label.name for label in labels] == ["beta"]
+        assert (labels[0].name, labels.count(), bool(labels)) == ("beta", 1, True)
+    with pytest.raises(TenantNotSet):
+        len(labels)

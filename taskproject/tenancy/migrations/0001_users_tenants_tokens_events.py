@@ -1,3 +1,5 @@
+import datetime
+
 import django.contrib.auth.models
 import django.contrib.auth.validators
 import django.contrib.postgres.fields
@@ -137,7 +139,6 @@ class Migration(migrations.Migration):
                     models.CharField(
                         help_text="Its name in addresses, such as acme in /api/v1/tenants/acme/.",
                         max_length=63,
-                        unique=True,
                         validators=[
                             django.core.validators.RegexValidator(
                                 "^[a-z0-9][a-z0-9_-]{0,62}$",
@@ -158,6 +159,7 @@ class Migration(migrations.Migration):
                 "db_table": "tenant",
                 "indexes": [],
                 "constraints": [
+                    models.UniqueConstraint(fields=("slug",), name="tenant_slug_uniq"),
                     models.CheckConstraint(
                         condition=models.Q(("slug__regex", "^[a-z0-9][a-z0-9_-]{0,62}$")),
                         name="tenant_slug_chk",
@@ -300,6 +302,17 @@ class Migration(migrations.Migration):
                             ("scopes__len__gt", 0),
                         ),
                         name="api_token_scopes_chk",
+                    ),
+                    models.CheckConstraint(
+                        condition=models.Q(
+                            ("expires_at__isnull", True),
+                            (
+                                "expires_at__lt",
+                                datetime.datetime(9999, 1, 1, 0, 0, tzinfo=datetime.UTC),
+                            ),
+                            _connector="OR",
+                        ),
+                        name="api_token_expires_chk",
                     ),
                 ],
             },

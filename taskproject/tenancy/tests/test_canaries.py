@@ -9,12 +9,16 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager
 from typing import Any
 
+import psycopg
 import pytest
+from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 from django.db import DatabaseError, models, transaction
 from django.test import Client
+from psycopg import sql
 
 from taskproject.db.backend.cursors import SessionBoundCursor
+from taskproject.db.backend.verification import verify_session
 from taskproject.db.context import current_tenant_id, no_tenant, tenant_context
 from taskproject.tenancy.scoping import TenantManager
 from taskproject.tenancy.tests.catalogue import complaints
@@ -245,3 +249,17 @@ def test_a_refused_role_is_refused_each_time() -> None:
             with pytest.raises(ImproperlyConfigured):
                 connects()
     connects()
+
+
+@pytest.mark.django_db
+def test_a_role_that_may_become_the_owner_is_refused() -> None:
+    if settings.EMBEDDED is None:
+        pytest.skip("needs the embedded server's superuser, to make a role")
+    owner = sql.Identifier(connection.settings_dict["OWNER"]["USER"])
+    with psycopg.connect(settings.EMBEDDED.superuser) as superuser:
+        superuser.execute(sql.SQL("CREATE ROLE heir NOINHERIT IN ROLE {}").format(owner))
+        superuser.execute("SET LOCAL SESSION AUTHORIZATION heir")
+
+        with pytest.raises(ImproperlyConfigured, match="'heir' bypasses row-level security"):
+            verify_session(superuser, by_transaction=False)
+        superuser.rollback()

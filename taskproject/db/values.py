@@ -1,0 +1,49 @@
+"""Which texts and times PostgreSQL can hold and Python can read again."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Final
+
+from django.core.exceptions import ValidationError
+
+LAST_YEAR: Final = 9998
+END_OF_TIME: Final = datetime(LAST_YEAR + 1, 1, 1, tzinfo=UTC)
+
+
+def storable(text: str) -> bool:
+    """Whether PostgreSQL can hold a text: JSON can bring a NUL, and a surrogate without its other
+    half, which has no UTF-8."""
+    try:
+        return b"\0" not in text.encode()
+    except UnicodeEncodeError:
+        return False
+
+
+def require_storable(**texts: str | None) -> None:
+    """Raise `ValidationError`, by name, for each text that can't be stored. None is no text."""
+    if refused := [name for name, text in texts.items() if not storable(text or "")]:
+        message = "A text can't contain a NUL or half a surrogate pair."
+        raise ValidationError({name: [message] for name in refused})
+
+
+def require_instant(**times: datetime | None) -> None:
+    """Raise `ValidationError`, by name, for each time without a zone or outside the years 1 to 9998
+    in UTC. What is no time at all is left to the field's own check.
+
+    PostgreSQL counts further than Python does: a time of the year 10,000 can be stored, and no
+    query that meets its row could be read again.
+    """
+    errors = {name: _complaint(time) for name, time in times.items() if isinstance(time, datetime)}
+    if refused := {name: [complaint] for name, complaint in errors.items() if complaint}:
+        raise ValidationError(refused)
+
+
+def _complaint(time: datetime) -> str | None:
+    if time.tzinfo is None or time.utcoffset() is None:
+        return "A time needs its zone."
+    try:
+        in_range = time.astimezone(UTC).year < LAST_YEAR + 1
+    except OverflowError:
+        in_range = False
+    return None if in_range else f"A time lies in the years 1 to {LAST_YEAR}."
