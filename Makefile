@@ -31,7 +31,7 @@ test: $(VENV)/.installed-dev .local/test/wheels/$(POSTGRES)  ## the test suite (
 
 .PHONY: prove
 prove: $(VENV)/.installed-dev .local/test/wheels/$(POSTGRES)  ## the heavy proofs at full size; takes long
-	@PROVE=1 .ci/with-services $(TEST_ENV) -- $(PY) -m pytest -m prove $(ARGS)
+	@.ci/with-services $(TEST_ENV) -- .ci/prove $(ARGS)
 
 .PHONY: lint
 lint: $(VENV)/.installed-dev  ## format, lint, types, import contracts

@@ -46,7 +46,8 @@ class LocalService:
             "EMBEDDED_FSYNC": "true",
             "WEB_WORKERS": "1",
         }
-        self.environment.pop("SECRET_KEY", None)
+        for name in ("SECRET_KEY", "EMBEDDED_POSTGRES"):  # `make run` brings its own
+            self.environment.pop(name, None)
         self.instance = embedded.default_instance(self.environment, base=settings.BASE_DIR)
         self.output = ""
         self._process: subprocess.Popen[str] | None = None
