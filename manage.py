@@ -10,9 +10,12 @@ import sys
 def main() -> None:
     """Run one management command."""
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "taskproject.settings")
-    from django.core.exceptions import ImproperlyConfigured
-    from django.core.management import execute_from_command_line
-    from django.db import OperationalError
+    try:
+        from django.core.exceptions import ImproperlyConfigured
+        from django.core.management import execute_from_command_line
+        from django.db import OperationalError
+    except ModuleNotFoundError as error:
+        sys.exit(f"Error: {error}. Run `make run` once, then `.venv/bin/python manage.py …`.")
 
     try:
         execute_from_command_line(sys.argv)
@@ -23,7 +26,10 @@ def main() -> None:
     except OperationalError as error:
         if "--traceback" in sys.argv:
             raise
-        sys.exit(f"Error: the database: {error}\n(`manage.py services status` tells if it runs.)")
+        sys.exit(
+            f"Error: the database: {error}\nIs it running? `make run` or "
+            "`manage.py services start` starts the embedded one."
+        )
 
 
 if __name__ == "__main__":

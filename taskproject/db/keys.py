@@ -7,6 +7,7 @@ that PostgreSQL itself refuses a row that points into another tenant, whoever wr
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Sequence
 from typing import Any, Final
 
@@ -48,8 +49,9 @@ class _DeferredConstraint(BaseConstraint):
 
     rank = _DJANGO_DEFAULT
 
+    @abstractmethod
     def add_statements(self, model: type[models.Model], schema_editor: Any) -> list[str]:
-        raise NotImplementedError
+        """The ALTER TABLE statements, in their order."""
 
     def constraint_sql(self, model: Any, schema_editor: Any) -> str:
         return self.create_sql(model, schema_editor)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Final
 
 from django.core.exceptions import ValidationError
 from django.db import transaction
@@ -13,6 +13,7 @@ from taskproject.tenancy.services import event_append
 from tasks import selectors
 from tasks.models import COMMENT_BYTES, Comment, Dependency, Label, Task, TaskLabel
 from tasks.services.cycles import refuse_dependency_cycle
+from tasks.services.tasks import task_lock, task_record
 
 LABELS_PER_TASK: Final = 20
 
@@ -32,23 +33,23 @@ def label_create(*, name: str, actor_id: int, colour: str | None = None) -> Labe
 def task_label_add(*, task_id: int, label_id: int, actor_id: int) -> None:
     """Put a label on a task; once is enough. Raises `Task.DoesNotExist`, `Label.DoesNotExist`,
     and `ValidationError` beyond 20 labels."""
-    task = _lock(task_id)
+    task = task_lock(task_id)
     label = Label.objects.get(pk=label_id)
     _, created = TaskLabel.objects.get_or_create(task=task, label=label)
     if not created:
         return
     if TaskLabel.objects.filter(task=task).count() > LABELS_PER_TASK:
         raise ValidationError(f"A task can carry {LABELS_PER_TASK} labels.")
-    _record(EventKind.TASK_LABELLED, task, actor_id, {"label": label.name})
+    task_record(EventKind.TASK_LABELLED, task, actor_id, {"label": label.name})
 
 
 @transaction.atomic
 def task_label_remove(*, task_id: int, label_id: int, actor_id: int) -> None:
     """Take a label off a task; one that is not there may stay away. Raises `Task.DoesNotExist`."""
-    task = _lock(task_id)
+    task = task_lock(task_id)
     label = Label.objects.filter(pk=label_id).first()
     if label and TaskLabel.objects.filter(task=task, label=label).delete()[0]:
-        _record(EventKind.TASK_UNLABELLED, task, actor_id, {"label": label.name})
+        task_record(EventKind.TASK_UNLABELLED, task, actor_id, {"label": label.name})
 
 
 @transaction.atomic
@@ -59,7 +60,7 @@ def comment_add(*, task_id: int, body: str, actor_id: int) -> Comment:
         raise ValidationError(f"A comment has 1 to {COMMENT_BYTES} bytes and no NUL.")
     task = selectors.task_get(task_id=task_id)
     comment = Comment.objects.create(task=task, author_id=actor_id, body=body)
-    _record(EventKind.COMMENT_ADDED, task, actor_id, {"comment": comment.pk})
+    task_record(EventKind.COMMENT_ADDED, task, actor_id, {"comment": comment.pk})
     return comment
 
 
@@ -80,7 +81,7 @@ def dependency_add(*, blocker_id: int, blocked_id: int, actor_id: int) -> Depend
     )
     if not created:
         raise ValidationError("This dependency exists already.")
-    _record(EventKind.DEPENDENCY_ADDED, found[blocked_id], actor_id, {"blocker": blocker_id})
+    task_record(EventKind.DEPENDENCY_ADDED, found[blocked_id], actor_id, {"blocker": blocker_id})
     return dependency
 
 
@@ -93,14 +94,4 @@ def dependency_remove(*, blocker_id: int, blocked_id: int, actor_id: int) -> Non
     if not dependency.delete()[0]:
         raise Dependency.DoesNotExist("Another request has just removed it.")
     changes = {"blocker": blocker_id}
-    _record(EventKind.DEPENDENCY_REMOVED, dependency.blocked, actor_id, changes)
-
-
-def _lock(task_id: int) -> Task:
-    return Task.objects.select_for_update(no_key=True).get(pk=task_id, deleted_at=None)
-
-
-def _record(kind: EventKind, task: Task, actor_id: int, changes: dict[str, Any]) -> None:
-    event_append(
-        kind, actor_id=actor_id, task_id=task.pk, project_id=task.project_id, changes=changes
-    )
+    task_record(EventKind.DEPENDENCY_REMOVED, dependency.blocked, actor_id, changes)

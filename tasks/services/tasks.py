@@ -103,7 +103,7 @@ def task_update(
         changes["external_key"] = None
     if unknown := set(changes) - _CHANGEABLE:
         raise TypeError(f"A task's {', '.join(sorted(unknown))} can't be changed.")
-    task = _lock(task_id)
+    task = task_lock(task_id)
     if if_version is not None and task.version != if_version:
         raise VersionConflict(f"The task is at version {task.version}, not {if_version}.")
     before = {name: getattr(task, name) for name in changes}
@@ -124,7 +124,7 @@ def task_update(
         task.completed_at = Now() if task.status == Status.DONE else None
         fields.append("completed_at")
     _write(task, fields)
-    _record(EventKind.TASK_UPDATED, task, actor_id, {n: _plain(v) for n, v in changed.items()})
+    task_record(EventKind.TASK_UPDATED, task, actor_id, {n: _plain(v) for n, v in changed.items()})
     return task
 
 
@@ -132,10 +132,10 @@ def task_update(
 def task_delete(*, task_id: int, actor_id: int) -> None:
     """Delete a task softly: it leaves every list and can be restored. Raises
     `Task.DoesNotExist`."""
-    task = _lock(task_id)
+    task = task_lock(task_id)
     task.deleted_at = Now()
     _write(task, ["deleted_at"])
-    _record(EventKind.TASK_DELETED, task, actor_id, {})
+    task_record(EventKind.TASK_DELETED, task, actor_id, {})
 
 
 @transaction.atomic
@@ -146,7 +146,7 @@ def task_restore(*, task_id: int, actor_id: int) -> Task:
         task.deleted_at = None
         _check_surroundings(task, {"status"})
         _write(task, ["deleted_at"])
-        _record(EventKind.TASK_RESTORED, task, actor_id, {})
+        task_record(EventKind.TASK_RESTORED, task, actor_id, {})
     return task
 
 
@@ -203,7 +203,9 @@ def _check_surroundings(task: Task, changed: Collection[str]) -> None:
         refuse_parent_cycle(task_id=task.pk, parent_id=task.parent_id)
 
 
-def _lock(task_id: int) -> Task:
+def task_lock(task_id: int) -> Task:
+    """A live task, locked against other writers until the transaction ends. One statement. Raises
+    `Task.DoesNotExist`."""
     # FOR NO KEY UPDATE: rows that refer to this one may go on being written.
     return Task.objects.select_for_update(no_key=True).get(pk=task_id, deleted_at=None)
 
@@ -216,7 +218,8 @@ def _write(task: Task, fields: list[str]) -> None:
     task.refresh_from_db(fields=fields)
 
 
-def _record(kind: EventKind, task: Task, actor_id: int, changes: dict[str, Any]) -> None:
+def task_record(kind: EventKind, task: Task, actor_id: int, changes: dict[str, Any]) -> None:
+    """Append an event about a task. One statement."""
     event_append(
         kind, actor_id=actor_id, task_id=task.pk, project_id=task.project_id, changes=changes
     )

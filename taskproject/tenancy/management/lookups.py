@@ -21,7 +21,9 @@ def find_user(username: str) -> User:
     try:
         return User.objects.get(username=username)
     except User.DoesNotExist:
-        raise CommandError(f"There is no user {username!r}.") from None
+        raise CommandError(
+            f"There is no user {username!r}. `add_member --create` makes one."
+        ) from None
 
 
 def find_member(tenant: Tenant, username: str) -> Membership:

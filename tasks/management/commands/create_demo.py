@@ -9,7 +9,9 @@ from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 from django.db import transaction
 
+from taskproject.db.context import no_tenant
 from taskproject.tenancy.models import Tenant, User
+from taskproject.tenancy.services import token_authenticate
 from tasks.dataset.demo import TENANTS, demo_tenant_create
 
 ADMIN: Final = "admin"
@@ -66,6 +68,7 @@ class Command(BaseCommand):
             f"{bold('Address')}    {settings.SITE_URL}/",
             f"{bold('Admin')}      {settings.SITE_URL}/admin/  {ADMIN} / {logins['password']}",
             f"{bold('API token')}  {logins[first]}",
+            *self._revoked(logins),
             f"{bold('Try')}",
             _curl(first, logins[first], "?limit=3"),
             _curl(first, logins[first], "?status=active&sort=created"),
@@ -73,6 +76,17 @@ class Command(BaseCommand):
             "",
         ]
         self.stdout.write("\n".join(lines))
+
+    def _revoked(self, logins: dict[str, str]) -> list[str]:
+        """A line for each kept token that works no more."""
+        with no_tenant():
+            return [
+                self.style.WARNING(
+                    f"The token of {demo.slug} was revoked: issue_token makes another."
+                )
+                for demo in TENANTS
+                if token_authenticate(text=logins[demo.slug]) is None
+            ]
 
 
 def _curl(slug: str, token: str, query: str) -> str:

@@ -22,7 +22,7 @@ class Command(BaseCommand):
     help = (
         "Import tasks from NDJSON, plain or gzip, with the tenants, projects, labels and members "
         "they name. All or nothing, unless --on-error skip is given. Run again, it adds only what "
-        "is not there yet. Exit codes: 0 imported; 1 nothing was written; 130 interrupted, "
+        "is not there yet. Exit codes: 0 done; 1 nothing was written; 130 interrupted, "
         "nothing was written.\n"
         "Example: manage.py import_tasks tasks.ndjson.gz --dry-run"
     )

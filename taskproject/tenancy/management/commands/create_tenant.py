@@ -25,4 +25,6 @@ class Command(BaseCommand):
         except ValidationError as error:
             raise CommandError(" ".join(error.messages)) from error
         self.stdout.write(self.style.SUCCESS(f"Made the tenant {slug}."))
-        self.stdout.write(f"Next: manage.py add_member {slug} USERNAME --role owner --create")
+        self.stdout.write(
+            f"Next: .venv/bin/python manage.py add_member {slug} USERNAME --role owner --create"
+        )
