@@ -28,7 +28,7 @@ class Command(BaseCommand):
         parser.add_argument(
             "--create",
             action="store_true",
-            help="make the user too if there is none, without a password: set one with manage.py changepassword",
+            help="make the user if there is none, without a password: see manage.py changepassword",
         )
 
     @transaction.atomic
