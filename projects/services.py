@@ -12,6 +12,7 @@ from django.db.models.functions import Now
 from projects.models import DESCRIPTION_BYTES, Project
 from taskproject.db.context import require_tenant_id
 from taskproject.db.values import require_storable
+from taskproject.db.versions import require_version
 from taskproject.tenancy.models import EventKind
 from taskproject.tenancy.services import event_append
 
@@ -39,16 +40,20 @@ def project_create(
 
 
 @transaction.atomic
-def project_update(*, project_id: int, actor_id: int, **changes: Any) -> Project:
+def project_update(
+    *, project_id: int, actor_id: int, if_version: int | None = None, **changes: Any
+) -> Project:
     """Change name, description or lead and nothing else; the version grows by one if anything
     differs.
 
-    Raises `Project.DoesNotExist`, `ValidationError` for values that do not fit, `TypeError` for a
-    field that can't be changed.
+    Raises `Project.DoesNotExist`, `VersionConflict` if the project is no longer at `if_version`,
+    `ValidationError` for values that do not fit, `TypeError` for a field that can't be changed,
+    `IntegrityError` if the lead is no member.
     """
     if unknown := set(changes) - _CHANGEABLE:
         raise TypeError(f"A project's {', '.join(sorted(unknown))} can't be changed.")
     project = Project.objects.select_for_update(no_key=True).get(pk=project_id)
+    require_version("project", version=project.version, expected=if_version)
     before = {name: getattr(project, name) for name in changes}
     for name, value in changes.items():
         setattr(project, name, value)

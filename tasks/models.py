@@ -151,6 +151,12 @@ class Task(TenantModel):
                 condition=Q(parent__isnull=False),
                 name="task_parent_idx",
             ),
+            # serves: tasks_deleted
+            models.Index(
+                fields=["tenant", "deleted_at", "id"],
+                condition=Q(deleted_at__isnull=False),
+                name="task_deleted_idx",
+            ),
             # planned: the search of the REST API. Under row-level security nothing reaches it by
             # itself: see docs/indexes.md.
             GinIndex(fields=["tenant", "search"], name="task_search_idx"),
@@ -250,6 +256,7 @@ class Dependency(TenantModel):
     class Meta(TenantModel.Meta):
         abstract = False
         db_table = "dependency"
+        verbose_name_plural = "dependencies"
         constraints = [
             TenantPrimaryKey(name="dependency_tpk"),
             # serves: task_blocks, dependency_exists

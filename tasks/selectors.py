@@ -4,18 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from datetime import datetime
+from typing import Final
 
-from django.db.models import Exists, OuterRef, QuerySet
+from django.db.models import F, QuerySet
 from django.db.models.functions import Lower
 
 from taskproject.db.keyset import Keyset
-from tasks.models import LIVE, OPEN, Comment, Dependency, Label, Status, Task, TaskLabel
+from tasks.models import LIVE, OPEN, Comment, Dependency, Label, Status, Task
 
 # The orders in which tasks are listed. Each ends with the id, and none sorts by a nullable column.
 TASK_SORTS = {
     "created": Keyset(("created_at", "id")),
     "-created": Keyset(("created_at", "id"), descending=True),
 }
+# The orders of lists that have one only. Each belongs to the selector that it is named after.
+DUE_ORDER: Final = Keyset(("due_at", "id"))
+DELETED_ORDER: Final = Keyset(("deleted_at", "id"), descending=True)
+LABELLED_ORDER: Final = Keyset(("labelled_id",), descending=True, twins=("id",))
 
 
 def task_list(
@@ -43,6 +48,11 @@ def task_get(*, task_id: int) -> Task:
     return Task.objects.select_related("project").filter(LIVE).get(pk=task_id)  # index: task_tpk
 
 
+def task_is_live(*, task_id: int) -> bool:
+    """Whether there is such a task, not deleted. One statement."""
+    return Task.objects.filter(LIVE, pk=task_id).exists()  # index: task_tpk
+
+
 def task_get_by_number(*, project_key: str, number: int) -> Task:
     """The live task `<project_key>-<number>`, with its project. Raises `Task.DoesNotExist`."""
     return (  # index: task_number_uniq
@@ -57,11 +67,18 @@ def tasks_by_external_key(*, keys: Collection[str]) -> QuerySet[Task]:
     return Task.objects.filter(external_key__in=keys)  # index: task_external_key_uniq
 
 
-def tasks_due(*, before: datetime) -> QuerySet[Task]:
-    """Open live tasks due before a time, the most pressing first."""
-    return Task.objects.filter(  # index: task_due_idx
-        LIVE, OPEN, due_at__isnull=False, due_at__lt=before
-    ).order_by("due_at", "id")
+def tasks_due(*, before: datetime | None = None) -> QuerySet[Task]:
+    """Open live tasks with a due date, or due before a time, the most pressing first; paged by
+    DUE_ORDER."""
+    due = Task.objects.filter(LIVE, OPEN, due_at__isnull=False)  # index: task_due_idx
+    if before is not None:
+        due = due.filter(due_at__lt=before)
+    return due.order_by("due_at", "id")
+
+
+def tasks_deleted() -> QuerySet[Task]:
+    """The deleted tasks; paged by DELETED_ORDER, the last one deleted first."""
+    return Task.objects.filter(deleted_at__isnull=False)  # index: task_deleted_idx
 
 
 def task_children(*, task_id: int) -> QuerySet[Task]:
@@ -79,9 +96,14 @@ def project_has_active_tasks(*, project_id: int) -> bool:
 
 
 def tasks_labelled(*, label_id: int) -> QuerySet[Task]:
-    """The live tasks that carry a label."""
-    carries = TaskLabel.objects.filter(label_id=label_id, task_id=OuterRef("pk"))
-    return Task.objects.filter(LIVE, Exists(carries))  # index: task_label_uniq
+    """The live tasks that carry a label; paged by LABELLED_ORDER, the newest id first.
+
+    Each has its id once more as `labelled_id`, from the link, by whose index the tasks come in
+    order.
+    """
+    return Task.objects.filter(  # index: task_label_uniq
+        LIVE, task_labels__label_id=label_id
+    ).annotate(labelled_id=F("task_labels__task_id"))
 
 
 def label_list() -> QuerySet[Label]:

@@ -19,6 +19,7 @@ from projects.services import (
     project_update,
 )
 from taskproject.db.context import tenant_context
+from taskproject.db.versions import VersionConflict
 from taskproject.tenancy.models import Event, EventKind
 from taskproject.tests.cast import Cast, make_project
 
@@ -105,6 +106,32 @@ def test_an_update_that_changes_nothing_writes_nothing(project: Project, cast: C
     stored = Project.objects.get()
     assert (stored.version, stored.updated_at) == (1, project.updated_at)
     assert len(events(project)) == 1
+
+
+def test_an_update_from_the_version_that_was_seen_goes_through(
+    project: Project, cast: Cast
+) -> None:
+    for version in (1, 2):
+        project_update(
+            project_id=project.pk, actor_id=cast.bob.pk, if_version=version, name=f"At {version}"
+        )
+
+    stored = Project.objects.get()
+    assert (stored.name, stored.version) == ("At 2", 3)
+
+
+@pytest.mark.parametrize("version", [0, 1, 3])
+def test_an_update_from_another_version_is_refused(
+    version: int, project: Project, cast: Cast
+) -> None:
+    project_update(project_id=project.pk, actor_id=cast.alice.pk, name="Second")
+
+    with pytest.raises(VersionConflict, match="The project is at version 2"):
+        project_update(
+            project_id=project.pk, actor_id=cast.bob.pk, if_version=version, name="Third"
+        )
+
+    assert (Project.objects.get().name, len(events(project))) == ("Second", 2)
 
 
 @pytest.mark.parametrize("field", ["key", "next_number", "archived_at", "version", "tenant_id"])

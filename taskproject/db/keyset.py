@@ -17,10 +17,16 @@ from django.db.models.fields.tuple_lookups import TupleGreaterThan, TupleLessTha
 
 @dataclass(frozen=True, slots=True)
 class Keyset:
-    """A total order: its columns, the last one unique, and whether it descends."""
+    """A total order: its columns, the last one unique, and whether it descends.
+
+    `twins` are columns of a joined table that equal `columns` in each row. Both are compared with a
+    key: from a join PostgreSQL concludes that two columns are equal, but not that one is beyond a
+    bound because the other is, and a merge join would walk the unbounded table from its edge.
+    """
 
     columns: tuple[str, ...]
     descending: bool = False
+    twins: tuple[str, ...] = ()
 
     def key(self, row: Any) -> tuple[Any, ...]:
         """The values of a row, or of a dict of values, that say where it stands."""
@@ -46,6 +52,7 @@ class Keyset:
             if len(key) != len(self.columns):
                 raise ValueError(f"The key of {self.columns} has {len(self.columns)} values.")
             comparison = TupleLessThan if descends else TupleGreaterThan
-            rows = rows.filter(comparison(tuple(F(column) for column in self.columns), tuple(key)))
+            for columns in filter(None, (self.columns, self.twins)):
+                rows = rows.filter(comparison(tuple(F(column) for column in columns), tuple(key)))
         sign = "-" if descends else ""
         return rows.order_by(*(sign + column for column in self.columns))[:limit]

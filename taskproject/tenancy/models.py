@@ -40,7 +40,7 @@ class Tenant(models.Model):
     class Meta:
         db_table = "tenant"
         constraints = [
-            # serves: tenant_get; not unique=True, which would add an index for LIKE
+            # serves: tenant_get, membership_of; not unique=True, which would add an index for LIKE
             models.UniqueConstraint(fields=["slug"], name="tenant_slug_uniq"),
             models.CheckConstraint(condition=Q(slug__regex=SLUG_PATTERN), name="tenant_slug_chk"),
             models.CheckConstraint(condition=~Q(name=""), name="tenant_name_chk"),
@@ -73,18 +73,20 @@ class Membership(models.Model):
 
     class Meta:
         db_table = "membership"
+        verbose_name = "member"
         constraints = [
-            # serves: membership_get; referenced by every person in a tenant's rows
+            # serves: membership_get, membership_of, member_is_active;
+            # referenced by every person in a tenant's rows
             models.UniqueConstraint(fields=["tenant", "user"], name="membership_user_uniq"),
             models.CheckConstraint(condition=Q(role__in=Role.values), name="membership_role_chk"),
         ]
         indexes = [
-            # serves: tenants_of (not tenant-first: it finds a user's tenants)
+            # serves: memberships_of (not tenant-first: it finds a user's tenants)
             models.Index(fields=["user"], name="membership_user_idx"),
         ]
 
     def __str__(self) -> str:
-        return f"{self.user_id} in {self.tenant_id} as {self.get_role_display()}"
+        return f"{self.user.username} as {self.get_role_display()}"
 
 
 class Scope(models.TextChoices):
@@ -116,6 +118,7 @@ class ApiToken(TenantModel):
     class Meta(TenantModel.Meta):
         abstract = False
         db_table = "api_token"
+        verbose_name = "API token"
         constraints = [
             TenantPrimaryKey(name="api_token_tpk"),
             # serves: token_authenticate
@@ -152,13 +155,18 @@ class EventKind(models.IntegerChoices):
     TASK_LABELLED = 25, "task labelled"
     TASK_UNLABELLED = 26, "task unlabelled"
     COMMENT_ADDED = 30, "comment added"
+    COMMENT_EDITED = 31, "comment edited"
+    COMMENT_DELETED = 32, "comment deleted"
     DEPENDENCY_ADDED = 40, "dependency added"
     DEPENDENCY_REMOVED = 41, "dependency removed"
     LABEL_CREATED = 50, "label created"
+    LABEL_UPDATED = 51, "label updated"
+    LABEL_DELETED = 52, "label deleted"
     MEMBER_ADDED = 60, "member added"
     MEMBER_CHANGED = 61, "member changed"
     TOKEN_ISSUED = 70, "token issued"
     TOKEN_REVOKED = 71, "token revoked"
+    TENANT_UPDATED = 80, "tenant updated"
 
 
 class Event(TenantModel):
@@ -191,6 +199,12 @@ class Event(TenantModel):
                 fields=["tenant", "task_id", "id"],
                 condition=Q(task_id__isnull=False),
                 name="event_task_idx",
+            ),
+            # serves: project_events
+            models.Index(
+                fields=["tenant", "project_id", "id"],
+                condition=Q(task_id__isnull=True) & Q(project_id__isnull=False),
+                name="event_project_idx",
             ),
         ]
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from django.db.models import QuerySet
 
+from taskproject.db.context import require_tenant_id
 from taskproject.db.fields import SnapshotHorizon
 from taskproject.db.keyset import Keyset
 from taskproject.tenancy.models import ApiToken, Event, Membership, Tenant
@@ -14,18 +15,41 @@ def tenant_get(*, slug: str) -> Tenant:
     return Tenant.objects.get(slug=slug)  # index: tenant_slug_uniq
 
 
-def tenants_of(*, user_id: int) -> QuerySet[Tenant]:
-    """The tenants in which a user is an active member, by slug."""
-    return Tenant.objects.filter(  # index: membership_user_idx
-        membership__user_id=user_id, membership__active=True
-    ).order_by("slug")
-
-
 def membership_get(*, tenant_id: int, user_id: int) -> Membership:
     """A user's place in a tenant, active or not. Raises `Membership.DoesNotExist`."""
     return Membership.objects.get(  # index: membership_user_uniq
         tenant_id=tenant_id, user_id=user_id
     )
+
+
+def membership_of(*, slug: str, user_id: int) -> Membership:
+    """The active membership of a user in the tenant of that slug, with the tenant. One statement.
+
+    Raises `Membership.DoesNotExist` for an unknown slug, a stranger and a deactivated member alike,
+    so that the answer does not tell which tenants there are.
+    """
+    return Membership.objects.select_related("tenant").get(
+        # index: tenant_slug_uniq, membership_user_uniq
+        tenant__slug=slug,
+        user_id=user_id,
+        active=True,
+    )
+
+
+def memberships_of(*, user_id: int) -> QuerySet[Membership]:
+    """The active memberships of a user, each with its tenant, the oldest tenant first."""
+    return (  # index: membership_user_idx
+        Membership.objects.select_related("tenant")
+        .filter(user_id=user_id, active=True)
+        .order_by("tenant_id")
+    )
+
+
+def member_is_active(*, user_id: int) -> bool:
+    """Whether a user is an active member of the active tenant. One statement."""
+    return Membership.objects.filter(  # index: membership_user_uniq
+        tenant_id=require_tenant_id(), user_id=user_id, active=True
+    ).exists()
 
 
 def tokens_of(*, user_id: int) -> QuerySet[ApiToken]:
@@ -39,6 +63,13 @@ def task_events(*, task_id: int) -> QuerySet[Event]:
     return Event.objects.filter(task_id=task_id).order_by("id")  # index: event_task_idx
 
 
+def project_events(*, project_id: int) -> QuerySet[Event]:
+    """What happened to a project itself and not to one of its tasks, oldest first."""
+    return Event.objects.filter(  # index: event_project_idx
+        task_id__isnull=True, project_id=project_id
+    ).order_by("id")
+
+
 def event_feed(*, after: tuple[int, int] = (0, 0), limit: int) -> QuerySet[Event]:
     """At most `limit` events of the active tenant beyond `after`, a pair (xid, id), in that order.
 
@@ -48,3 +79,8 @@ def event_feed(*, after: tuple[int, int] = (0, 0), limit: int) -> QuerySet[Event
     """
     settled = Event.objects.filter(xid__lt=SnapshotHorizon())  # index: event_feed_idx
     return Keyset(("xid", "id")).page(settled, key=after, limit=limit)
+
+
+def events_newest() -> QuerySet[Event]:
+    """The events of the active tenant, newest first."""
+    return Event.objects.order_by("-id")  # index: event_tpk

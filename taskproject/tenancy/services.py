@@ -7,8 +7,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from django.contrib.auth.hashers import make_password
 from django.core.exceptions import ValidationError
 from django.db import connection, transaction
+from django.db.models import Q
 from django.utils import timezone
 
 from taskproject.db.context import adopt_tenant, require_tenant_id, tenant_context
@@ -47,6 +49,25 @@ def tenant_create(*, slug: str, name: str) -> Tenant:
 
 
 @transaction.atomic
+def tenant_rename(*, tenant: Tenant, name: str, actor_id: int | None = None) -> Tenant:
+    """Give a tenant another name; its slug stays. Three statements, one if nothing changes.
+
+    Raises `ValidationError` for an empty or long name, or one that can't be stored.
+    """
+    require_storable(name=name)
+    tenant = Tenant.objects.select_for_update(no_key=True).get(pk=tenant.pk)
+    old, tenant.name = tenant.name, name
+    tenant.clean_fields()
+    if tenant.name == old:
+        return tenant
+    tenant.save(update_fields=["name"])
+    with tenant_context(tenant):
+        changes = {"name": [old, tenant.name]}
+        event_append(EventKind.TENANT_UPDATED, actor_id=actor_id, changes=changes)
+    return tenant
+
+
+@transaction.atomic
 def member_add(
     *, tenant: Tenant, user: User, role: Role, actor_id: int | None = None
 ) -> Membership:
@@ -54,7 +75,7 @@ def member_add(
 
     Raises `ValidationError` if the user is an active member already.
     """
-    membership, created = Membership.objects.select_for_update().get_or_create(
+    membership, created = Membership.objects.select_for_update(no_key=True).get_or_create(
         tenant=tenant, user=user, defaults={"role": role}
     )
     if not created:
@@ -67,8 +88,33 @@ def member_add(
 
 
 @transaction.atomic
+def member_invite(*, tenant: Tenant, username: str, role: Role, actor_id: int | None) -> Membership:
+    """Make whoever has a user name a member; a deactivated member comes back with that role.
+
+    A name that nobody has becomes a user without a password: the answer does not tell whether a
+    stranger exists, which is why the name is judged before it is looked for. Raises
+    `ValidationError` on `username` for a malformed name, and for an active member.
+    """
+    name = User.normalize_username(username)
+    User(username=name, password=make_password(None)).clean_fields()
+    user, _ = User.objects.get_or_create(username=name, defaults={"password": make_password(None)})
+    try:
+        return member_add(tenant=tenant, user=user, role=role, actor_id=actor_id)
+    except ValidationError as error:
+        raise ValidationError({"username": error.messages}) from error
+
+
+@transaction.atomic
 def member_set_role(*, membership: Membership, role: Role, actor_id: int | None = None) -> None:
-    """Give a member another role; its tokens feel it at once."""
+    """Give a member another role; its tokens feel it at once. The same role changes nothing.
+
+    Raises `ValidationError` for the last active owner, who stays one.
+    """
+    membership, is_last_owner = _member_lock(membership)
+    if membership.role == role:
+        return
+    if is_last_owner:
+        raise _last_owner(membership)
     membership.role = role
     membership.save(update_fields=["role"])
     _forget_tokens(membership)
@@ -80,20 +126,64 @@ def member_set_role(*, membership: Membership, role: Role, actor_id: int | None 
 def member_deactivate(*, membership: Membership, actor_id: int | None = None) -> None:
     """End a membership and revoke its tokens; what the member did keeps its doer.
 
-    Done again it changes nothing. The membership is locked first, as `token_issue` does: no token
-    can be issued beside it.
+    Done again it changes nothing. Raises `ValidationError` for the last active owner. The
+    membership is locked first, as `token_issue` does: no token can be issued beside it.
     """
-    membership = Membership.objects.select_for_update(no_key=True).get(pk=membership.pk)
+    membership, is_last_owner = _member_lock(membership)
     if not membership.active:
         return
-    membership.active = False
-    membership.save(update_fields=["active"])
+    if is_last_owner:
+        raise _last_owner(membership)
+    _member_set_active(membership, active=False, actor_id=actor_id)
     with tenant_context(membership.tenant_id):
         tokens = ApiToken.objects.filter(user_id=membership.user_id, revoked_at=None)
         for prefix in tokens.order_by("id").values_list("prefix", flat=True):
             token_revoke(prefix=prefix, actor_id=actor_id)
-    changes = {"active": False}
+
+
+@transaction.atomic
+def member_reactivate(*, membership: Membership, actor_id: int | None = None) -> None:
+    """Bring a deactivated member back with the role it had. Done again it changes nothing.
+
+    Its tokens stay revoked.
+    """
+    membership, _ = _member_lock(membership)
+    if not membership.active:
+        _member_set_active(membership, active=True, actor_id=actor_id)
+
+
+def _member_lock(membership: Membership) -> tuple[Membership, bool]:
+    """A member as it is stored, locked, and whether it is the tenant's only active owner.
+
+    One statement. The owners are locked too, all in the order of their ids: or two could be taken
+    away at once, each while the other one was still there. Raises `Membership.DoesNotExist`.
+    """
+    owner = Q(role=Role.OWNER, active=True)
+    rows = (  # index: membership_user_uniq
+        Membership.objects.filter(Q(pk=membership.pk) | owner, tenant_id=membership.tenant_id)
+        .select_related("tenant", "user")
+        .select_for_update(no_key=True, of=("self",))
+        .order_by("pk")
+    )
+    found = {row.pk: row for row in rows}
+    if membership.pk not in found:
+        raise Membership.DoesNotExist("The membership does not exist.")
+    owners = [pk for pk, row in found.items() if row.active and row.role == Role.OWNER]
+    return found[membership.pk], owners == [membership.pk]
+
+
+def _member_set_active(membership: Membership, *, active: bool, actor_id: int | None) -> None:
+    membership.active = active
+    membership.save(update_fields=["active"])
+    changes = {"active": active}
     _record_member(membership.tenant, membership.user, EventKind.MEMBER_CHANGED, changes, actor_id)
+
+
+def _last_owner(membership: Membership) -> ValidationError:
+    return ValidationError(
+        f"{membership.user.username} is the last owner of {membership.tenant.slug}: make another"
+        " member an owner first."
+    )
 
 
 @transaction.atomic

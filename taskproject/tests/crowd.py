@@ -123,6 +123,7 @@ _TASKS: Final = f"""
            ) AS wanted
      ORDER BY created_at, n
 """
+# Every second task carries the first label, one in three another one: of these, few carry the last.
 _AROUND_TASKS: Final = f"""
     CREATE TEMPORARY TABLE made ON COMMIT DROP AS
     SELECT tenant_id, id, row_number() OVER (PARTITION BY tenant_id ORDER BY id) AS n FROM task;
@@ -136,6 +137,10 @@ _AROUND_TASKS: Final = f"""
     SELECT tenant_id, made.id,
            labels_ids[1 + floor(labels * power({_spread(11, 1000, "made.n")} / 1000.0, 2))::int]
       FROM made JOIN place ON place.id = tenant_id WHERE made.n % 3 = 0;
+    INSERT INTO task_label (tenant_id, task_id, label_id)
+    SELECT tenant_id, made.id, labels_ids[1]
+      FROM made JOIN place ON place.id = tenant_id WHERE made.n % 2 = 0
+        ON CONFLICT DO NOTHING;
     INSERT INTO comment (tenant_id, task_id, author_id, body)
     SELECT tenant_id, made.id, people[1], 'A word about it'
       FROM made JOIN place ON place.id = tenant_id, generate_series(1, 5) WHERE made.n % 10 = 3;
@@ -146,9 +151,11 @@ _AROUND_TASKS: Final = f"""
      WHERE later.n % 5 = 0;
 """
 # Low transaction ids, a hundred events each: the feed shows none above the server's own count.
+# One event in twenty is about no task, and every second one of those about a project.
 _EVENTS: Final = """
     INSERT INTO event (tenant_id, xid, task_id, project_id, actor_id, kind, changes)
-    SELECT id, (k / 100 + 3)::text::xid8, CASE WHEN k % 20 > 0 THEN k / 4 + 1 END, NULL,
+    SELECT id, (k / 100 + 3)::text::xid8, CASE WHEN k % 20 > 0 THEN k / 4 + 1 END,
+           CASE WHEN k % 40 > 0 THEN k / 1000 + 1 END,
            people[1], 21, '{"status": ["pending", "active"]}'
       FROM place, generate_series(1, tasks) AS k ORDER BY k
 """

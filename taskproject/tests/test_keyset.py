@@ -16,7 +16,7 @@ from taskproject.db.keyset import Keyset
 from taskproject.tests.cast import Cast, make_project
 from taskproject.tests.rows import add_tasks, names_of, rolled_back
 from tasks.models import Task
-from tasks.selectors import task_list
+from tasks.selectors import LABELLED_ORDER, task_list, tasks_labelled
 
 NEWEST = Keyset(("created_at", "id"), descending=True)
 OLDEST = Keyset(("created_at", "id"))
@@ -111,6 +111,19 @@ def test_the_statement_compares_rows_and_skips_none(
     sql = queries.captured_queries[0]["sql"]
     assert f'("task"."created_at", "task"."id") {sign} (' in sql
     assert "OFFSET" not in sql
+
+
+@pytest.mark.parametrize(("backwards", "sign"), [(False, "<"), (True, ">")])
+def test_both_sides_of_a_join_are_compared_with_the_key(
+    backwards: bool, sign: str, project: Project, cast: Cast
+) -> None:
+    with CaptureQueriesContext(connection) as queries:
+        rows = tasks_labelled(label_id=1)
+        list(LABELLED_ORDER.page(rows, key=(7,), backwards=backwards, limit=1))
+
+    sql = queries.captured_queries[0]["sql"]
+    assert f'("task_label"."task_id") {sign} (7)' in sql
+    assert f'("task"."id") {sign} (7)' in sql
 
 
 @on_real_rows

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Final
+from collections.abc import Collection
+from typing import Any, Final
 
 from django.core.exceptions import ValidationError
 from django.db import transaction
+from django.db.models.functions import Now
 
 from taskproject.db.values import require_storable, storable
-from taskproject.tenancy.models import EventKind
+from taskproject.tenancy.models import Event, EventKind
 from taskproject.tenancy.services import event_append
 from tasks import selectors
 from tasks.models import COMMENT_BYTES, Comment, Dependency, Label, Task, TaskLabel
@@ -16,6 +18,7 @@ from tasks.services.cycles import refuse_dependency_cycle
 from tasks.services.tasks import task_lock, task_record
 
 LABELS_PER_TASK: Final = 20
+_LABEL_CHANGEABLE: Final = frozenset({"name", "colour"})
 
 
 @transaction.atomic
@@ -30,37 +33,164 @@ def label_create(*, name: str, actor_id: int, colour: str | None = None) -> Labe
 
 
 @transaction.atomic
-def task_label_add(*, task_id: int, label_id: int, actor_id: int) -> None:
-    """Put a label on a task; once is enough. Raises `Task.DoesNotExist`, `Label.DoesNotExist`,
-    and `ValidationError` beyond 20 labels."""
+def label_update(*, label_id: int, actor_id: int, **changes: Any) -> Label:
+    """Change a label's name or colour and nothing else. Six statements, one if nothing differs.
+
+    The event tells the name that the label has now as `label`. Raises `Label.DoesNotExist`,
+    `ValidationError` for a malformed value or a name that is taken in any case, `TypeError` for a
+    field that can't be changed.
+    """
+    if unknown := set(changes) - _LABEL_CHANGEABLE:
+        raise TypeError(f"A label's {', '.join(sorted(unknown))} can't be changed.")
+    label = Label.objects.select_for_update(no_key=True).get(pk=label_id)
+    changed: dict[str, Any] = {
+        name: [getattr(label, name), value]
+        for name, value in changes.items()
+        if getattr(label, name) != value
+    }
+    if not changed:
+        return label
+    for name, value in changes.items():
+        setattr(label, name, value)
+    require_storable(name=label.name)
+    label.full_clean(exclude=["tenant"])
+    label.save(update_fields=list(changed))
+    event_append(
+        EventKind.LABEL_UPDATED, actor_id=actor_id, changes={"label": label.name, **changed}
+    )
+    return label
+
+
+@transaction.atomic
+def label_delete(*, label_id: int, actor_id: int) -> None:
+    """Delete a label, and with it its place on every task. Three statements. Raises
+    `Label.DoesNotExist`.
+
+    One event tells of it: the tasks that carried the label have none, and stay at their version.
+    """
+    label = Label.objects.select_for_update().get(pk=label_id)
+    label.delete()
+    event_append(EventKind.LABEL_DELETED, actor_id=actor_id, changes={"name": label.name})
+
+
+@transaction.atomic
+def task_label_add(*, task_id: int, label_id: int, actor_id: int) -> bool:
+    """Put a label on a task, and tell whether it was not there yet. Raises `Task.DoesNotExist`,
+    `Label.DoesNotExist`, and `ValidationError` beyond 20 labels."""
     task = task_lock(task_id)
     label = Label.objects.get(pk=label_id)
     _, created = TaskLabel.objects.get_or_create(task=task, label=label)
     if not created:
-        return
+        return False
     if TaskLabel.objects.filter(task=task).count() > LABELS_PER_TASK:
-        raise ValidationError(f"A task can carry {LABELS_PER_TASK} labels.")
+        raise _too_many_labels()
     task_record(EventKind.TASK_LABELLED, task, actor_id, {"label": label.name})
+    return True
 
 
 @transaction.atomic
-def task_label_remove(*, task_id: int, label_id: int, actor_id: int) -> None:
-    """Take a label off a task; one that is not there may stay away. Raises `Task.DoesNotExist`."""
+def task_label_remove(*, task_id: int, label_id: int, actor_id: int) -> bool:
+    """Take a label off a task, and tell whether it was there. Raises `Task.DoesNotExist`."""
     task = task_lock(task_id)
     label = Label.objects.filter(pk=label_id).first()
-    if label and TaskLabel.objects.filter(task=task, label=label).delete()[0]:
-        task_record(EventKind.TASK_UNLABELLED, task, actor_id, {"label": label.name})
+    if label is None or not TaskLabel.objects.filter(task=task, label=label).delete()[0]:
+        return False
+    task_record(EventKind.TASK_UNLABELLED, task, actor_id, {"label": label.name})
+    return True
+
+
+@transaction.atomic
+def task_labels_set(*, task_id: int, label_ids: Collection[int], actor_id: int) -> None:
+    """Make the labels of a task exactly these, with an event for each that comes or goes.
+
+    Two statements if nothing changes, at most six otherwise, however many labels. Raises
+    `Task.DoesNotExist`, `Label.DoesNotExist` for any of the labels, and `ValidationError` beyond
+    20 of them.
+    """
+    task = task_lock(task_id)
+    links = TaskLabel.objects.filter(task=task)
+    wanted, present = set(label_ids), set(links.values_list("label_id", flat=True))
+    if wanted == present:
+        return
+    names = dict(Label.objects.filter(pk__in=wanted ^ present).values_list("pk", "name"))
+    gone, new = sorted(present - wanted), sorted(wanted - present)
+    if not names.keys() >= set(new):
+        raise Label.DoesNotExist("One of the labels does not exist.")
+    if len(wanted) > LABELS_PER_TASK:
+        raise _too_many_labels()
+    if gone:
+        links.filter(label_id__in=gone).delete()
+    TaskLabel.objects.bulk_create(TaskLabel(task=task, label_id=each) for each in new)
+    _record_labels(task, actor_id, gone=[names[pk] for pk in gone], new=[names[pk] for pk in new])
+
+
+def _record_labels(task: Task, actor_id: int, *, gone: list[str], new: list[str]) -> None:
+    """An event for each label that left a task or came to it. One statement."""
+    kinds = [(EventKind.TASK_UNLABELLED, name) for name in gone]
+    kinds += [(EventKind.TASK_LABELLED, name) for name in new]
+    Event.objects.bulk_create(
+        Event(
+            kind=kind,
+            actor_id=actor_id,
+            task_id=task.pk,
+            project_id=task.project_id,
+            changes={"label": name},
+        )
+        for kind, name in kinds
+    )
+
+
+def _too_many_labels() -> ValidationError:
+    return ValidationError(f"A task can carry {LABELS_PER_TASK} labels.")
 
 
 @transaction.atomic
 def comment_add(*, task_id: int, body: str, actor_id: int) -> Comment:
     """Say something about a task. Raises `Task.DoesNotExist`, `ValidationError` for an empty body,
     one of more than 16 KiB, or one that can't be stored."""
-    if not body.strip() or not storable(body) or len(body.encode()) > COMMENT_BYTES:
-        raise ValidationError(f"A comment has 1 to {COMMENT_BYTES} bytes and no NUL.")
+    _require_body(body)
     task = selectors.task_get(task_id=task_id)
     comment = Comment.objects.create(task=task, author_id=actor_id, body=body)
     task_record(EventKind.COMMENT_ADDED, task, actor_id, {"comment": comment.pk})
+    return comment
+
+
+@transaction.atomic
+def comment_edit(*, comment_id: int, body: str, actor_id: int) -> Comment:
+    """Say it in other words, and note when. Three statements, one if the words are the same.
+
+    Who may edit whose comment is the caller's question. Raises `Comment.DoesNotExist`,
+    `Task.DoesNotExist` if its task is deleted, and `ValidationError` as `comment_add` does.
+    """
+    _require_body(body)
+    comment = _comment_lock(comment_id)
+    if comment.body != body:
+        comment.body, comment.edited_at = body, Now()
+        comment.save(update_fields=["body", "edited_at"])
+        task_record(EventKind.COMMENT_EDITED, comment.task, actor_id, {"comment": comment.pk})
+    return comment
+
+
+@transaction.atomic
+def comment_delete(*, comment_id: int, actor_id: int) -> None:
+    """Take a comment away for good. Three statements. Raises `Comment.DoesNotExist`, and
+    `Task.DoesNotExist` if its task is deleted."""
+    comment = _comment_lock(comment_id)
+    comment.delete()
+    task_record(EventKind.COMMENT_DELETED, comment.task, actor_id, {"comment": comment_id})
+
+
+def _require_body(body: str) -> None:
+    if not body.strip() or not storable(body) or len(body.encode()) > COMMENT_BYTES:
+        raise ValidationError(f"A comment has 1 to {COMMENT_BYTES} bytes and no NUL.")
+
+
+def _comment_lock(comment_id: int) -> Comment:
+    """A comment with its live task; the comment is locked. One statement."""
+    comments = Comment.objects.select_related("task").select_for_update(of=("self",))
+    comment = comments.get(pk=comment_id)
+    if comment.task.deleted_at is not None:
+        raise Task.DoesNotExist("The comment's task has been deleted.")
     return comment
 
 

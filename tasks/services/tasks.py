@@ -15,7 +15,9 @@ from django.db.models.functions import Now
 from projects.models import DESCRIPTION_BYTES, Project
 from projects.services import numbers_take, project_require_open, project_set_archived
 from taskproject.db.values import require_instant, storable
+from taskproject.db.versions import require_version
 from taskproject.tenancy.models import EventKind
+from taskproject.tenancy.selectors import member_is_active
 from taskproject.tenancy.services import event_append
 from tasks import selectors
 from tasks.models import Priority, Status, Task
@@ -35,10 +37,6 @@ _CHANGEABLE: Final = frozenset(
 )
 
 
-class VersionConflict(ValidationError):
-    """The task has been changed since the version that the caller saw."""
-
-
 @transaction.atomic
 def task_create(
     *,
@@ -53,11 +51,12 @@ def task_create(
     due_at: datetime | None = None,
     external_key: str | None = None,
 ) -> Task:
-    """Make a task with the next number of its project. Three statements in one transaction.
+    """Make a task with the next number of its project. Three statements in one transaction, and one
+    more for an assignee and for a parent.
 
     Raises `Project.DoesNotExist`, `ProjectArchived`, `ValidationError` for values that do not fit,
-    `IntegrityError` for an assignee who is no member, a parent of another tenant, or a taken
-    external key.
+    on `assignee` for one who is no active member and on `parent` for one that is not there or
+    deleted, `IntegrityError` for a taken external key or an actor who is no member.
     """
     task = Task(
         project_id=project_id,
@@ -72,6 +71,7 @@ def task_create(
         external_key=external_key or None,
     )
     task_validate(task)
+    _check_people_and_parent(task, {"assignee_id", "parent_id"})
     if task.status == Status.DONE:
         task.completed_at = Now()
     task.number = numbers_take(project_id=project_id)
@@ -93,19 +93,22 @@ def task_update(
 ) -> Task:
     """Change what is named and nothing else; the version grows by one if anything differs.
 
-    `completed_at` is set when the status becomes done and cleared when it leaves it. Raises
-    `Task.DoesNotExist`, `VersionConflict` if the task is no longer at `if_version`,
-    `ValidationError` for values that do not fit and for a parent that is a part of the task,
-    `ProjectArchived` for an active task of an archived project, `TypeError` for a field that can't
-    be changed.
+    `completed_at` is set when the status becomes done and cleared when it leaves it. Three
+    statements, one if nothing differs; one more for a new assignee and for becoming active, three
+    for a new parent.
+
+    Raises `Task.DoesNotExist`, `VersionConflict` if the task is no longer at `if_version`,
+    `ValidationError` for values that do not fit, on `assignee` for a new one who is no active
+    member, on `parent` for a new one that is not there or deleted, and for one that is a part of
+    the task, `ProjectArchived` for an active task of an archived project, `TypeError` for a field
+    that can't be changed, `IntegrityError` for a taken external key.
     """
     if changes.get("external_key") == "":
         changes["external_key"] = None
     if unknown := set(changes) - _CHANGEABLE:
         raise TypeError(f"A task's {', '.join(sorted(unknown))} can't be changed.")
     task = task_lock(task_id)
-    if if_version is not None and task.version != if_version:
-        raise VersionConflict(f"The task is at version {task.version}, not {if_version}.")
+    require_version("task", version=task.version, expected=if_version)
     before = {name: getattr(task, name) for name in changes}
     for name, value in changes.items():
         setattr(task, name, value)
@@ -197,10 +200,26 @@ def _gathered(errors: dict[str, Any]) -> Iterator[None]:
 def _check_surroundings(task: Task, changed: Collection[str]) -> None:
     """What other rows have to say about a change: an archived project takes no active task, and no
     task is a part of itself."""
+    _check_people_and_parent(task, changed)
     if "status" in changed and task.status == Status.ACTIVE:
         project_require_open(project_id=task.project_id)
     if "parent_id" in changed and task.parent_id is not None:
         refuse_parent_cycle(task_id=task.pk, parent_id=task.parent_id)
+
+
+def _check_people_and_parent(task: Task, changed: Collection[str]) -> None:
+    """Refuse a new assignee who is no active member, and a new parent that is no live task. One
+    statement each.
+
+    Neither is locked: tasks keep an assignee who is deactivated and a parent that is deleted later,
+    so that one a moment too late is nothing new.
+    """
+    assignee_id = task.assignee_id if "assignee_id" in changed else None
+    parent_id = task.parent_id if "parent_id" in changed else None
+    if assignee_id is not None and not member_is_active(user_id=assignee_id):
+        raise ValidationError({"assignee": ["Only an active member can be the assignee."]})
+    if parent_id is not None and not selectors.task_is_live(task_id=parent_id):
+        raise ValidationError({"parent": ["There is no such task, or it has been deleted."]})
 
 
 def task_lock(task_id: int) -> Task:
@@ -213,9 +232,8 @@ def task_lock(task_id: int) -> Task:
 def _write(task: Task, fields: list[str]) -> None:
     task.version = F("version") + 1
     task.updated_at = Now()
-    fields = [*fields, "version", "updated_at"]
-    task.save(update_fields=fields)
-    task.refresh_from_db(fields=fields)
+    # The values that PostgreSQL finds come back with the UPDATE.
+    task.save(update_fields=[*fields, "version", "updated_at"])
 
 
 def task_record(kind: EventKind, task: Task, actor_id: int, changes: dict[str, Any]) -> None:

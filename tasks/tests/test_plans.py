@@ -29,7 +29,6 @@ from tasks.models import LIVE, Comment, Dependency, Label, Status, Task, TaskLab
 pytestmark = pytest.mark.django_db
 
 LIMIT: Final = 51  # a page of 50 and the row that tells whether another follows
-DUE: Final = Keyset(("due_at", "id"))
 NUMBER: Final = Keyset(("number",))  # total inside a project, as the unique constraint says
 MIDYEAR: Final = datetime(2025, 6, 1, tzinfo=UTC)
 MORE_THAN_ENOUGH: Final = datetime(2027, 1, 1, tzinfo=UTC)
@@ -139,8 +138,15 @@ def _pages() -> Iterator[Page]:
         "due",
         "task_due_idx",
         ("tenant_id", "due_at"),
-        DUE,
+        selectors.DUE_ORDER,
         lambda _: selectors.tasks_due(before=MORE_THAN_ENOUGH),
+    )
+    yield Page(
+        "deleted",
+        "task_deleted_idx",
+        ("tenant_id",),
+        selectors.DELETED_ORDER,
+        lambda _: selectors.tasks_deleted(),
     )
 
 
@@ -213,6 +219,43 @@ class TestPages:
         assert plan.buffers <= 2 * LIMIT
 
 
+def labelled(name: str, depth_ratio: float | None, *, backwards: bool = False) -> Plan:
+    """The plan of a page of the tasks that carry a label; without a depth, of the first one."""
+    order = selectors.LABELLED_ORDER
+    rows = selectors.tasks_labelled(label_id=Label.objects.get(name=name).pk)
+    key = None
+    if depth_ratio is not None:
+        key = order.key(rows.order_by("-pk")[int(rows.count() * depth_ratio)])
+    return explain(order.page(rows, key=key, backwards=backwards, limit=LIMIT), analyze=True)
+
+
+class TestLabelled:
+    """Every second task of the giant carries Label 1, one in a hundred Label 2."""
+
+    @pytest.mark.parametrize("name", ["Label 1", "Label 2"])
+    @pytest.mark.parametrize("depth_ratio", [None, 0.5, 0.9])
+    @in_both_directions
+    def test_the_index_gives_a_page_in_order_at_any_depth(
+        self, giant: Place, name: str, depth_ratio: float | None, backwards: bool
+    ) -> None:
+        plan = labelled(name, depth_ratio, backwards=backwards)
+
+        bounds = ["tenant_id", "label_id", *(["task_id"] if depth_ratio else [])]
+        found = plan.complaints(index="task_label_uniq", table="task_label", bounds=bounds)
+        assert found == [], plan
+        assert plan.seq_scans("task") == (), plan
+        assert plan.buffers <= 300, plan
+
+    def test_a_label_of_many_is_joined_from_the_key_on(self, giant: Place) -> None:
+        plan = labelled("Label 1", 0.5)
+
+        # Both tables have their bound: else the merge would walk half of the tasks.
+        assert plan.nodes("Merge Join"), plan
+        (scan,) = plan.scans("task_tpk")
+        assert scan.rows is not None
+        assert scan.rows <= 2 * LIMIT + 10, plan
+
+
 @dataclass(frozen=True, slots=True)
 class LookUp:
     """A selector that finds a few rows, and the index it finds them by."""
@@ -242,6 +285,9 @@ LOOK_UPS: Final[dict[str, LookUp]] = {
         "task_external_key_uniq",
         ("tenant_id", "external_key"),
         lambda place: list(selectors.tasks_by_external_key(keys=["JIRA-5", "JIRA-9", "none"])),
+    ),
+    "task_is_live": LookUp(
+        "task_tpk", ("tenant_id", "id"), lambda place: selectors.task_is_live(task_id=place.task)
     ),
     "tasks_due": LookUp(
         "task_due_idx",
@@ -308,6 +354,7 @@ LOOK_UPS: Final[dict[str, LookUp]] = {
         lambda place: list(selectors.label_list()),
         table="label",
         may_sort=True,
+        buffers=50,  # of 200 labels, in the order of the index or sorted
     ),
     "project_get": LookUp(
         "project_key_uniq",

@@ -121,6 +121,30 @@ def test_due_tasks_are_open_and_come_the_most_pressing_first(
     assert [task.title for task in due] == ["first", "second", "second again", "third"]
 
 
+def test_deleted_tasks_come_the_last_one_deleted_first(project: Project, cast: Cast) -> None:
+    make_task(project, cast.alice, "live")
+    for title, day in [("first", 1), ("third", 3), ("second", 2), ("second again", 2)]:
+        task = make_task(project, cast.alice, title)
+        Task.objects.filter(pk=task.pk).update(deleted_at=START + timedelta(days=day))
+
+    page = selectors.DELETED_ORDER.page(selectors.tasks_deleted(), limit=10)
+
+    assert [task.title for task in page] == ["third", "second again", "second", "first"]
+    with tenant_context(cast.beta):
+        assert not selectors.tasks_deleted().exists()
+
+
+def test_a_task_is_live_in_its_own_tenant_until_it_is_deleted(
+    project: Project, deleted: Task, cast: Cast
+) -> None:
+    task = make_task(project, cast.alice)
+
+    assert selectors.task_is_live(task_id=task.pk)
+    assert not selectors.task_is_live(task_id=deleted.pk)
+    with tenant_context(cast.beta):
+        assert not selectors.task_is_live(task_id=task.pk)
+
+
 def test_the_parts_of_a_task_come_in_the_order_they_were_made(project: Project, cast: Cast) -> None:
     parent = make_task(project, cast.alice)
     parts = [make_task(project, cast.alice, parent_id=parent.pk) for _ in range(3)]
@@ -171,6 +195,21 @@ def test_labels_and_tasks_find_each_other(project: Project, cast: Cast) -> None:
     assert [label.name for label in selectors.task_labels(task_id=both.pk)] == ["Art", "bug"]
     assert set(selectors.tasks_labelled(label_id=bug.pk)) == {both, one}
     assert set(selectors.tasks_labelled(label_id=art.pk)) == {both}
+
+
+def test_the_tasks_of_a_label_are_walked_in_both_directions(project: Project, cast: Cast) -> None:
+    label = label_create(name="bug", actor_id=cast.alice.pk)
+    tasks = [make_task(project, cast.alice) for _ in range(5)]
+    for task in tasks[:4]:
+        task_label_add(task_id=task.pk, label_id=label.pk, actor_id=cast.alice.pk)
+    rows, order = selectors.tasks_labelled(label_id=label.pk), selectors.LABELLED_ORDER
+
+    first = list(order.page(rows, limit=2))
+    second = list(order.page(rows, key=order.key(first[1]), limit=9))
+    back = list(order.page(rows, key=order.key(second[0]), backwards=True, limit=9))
+
+    assert (first, second) == ([tasks[3], tasks[2]], [tasks[1], tasks[0]])
+    assert back == [tasks[2], tasks[3]]
 
 
 def test_comments_come_the_oldest_first(project: Project, cast: Cast) -> None:

@@ -11,8 +11,8 @@ from django.db import IntegrityError, models, transaction
 
 from projects.models import Project
 from taskproject.db.context import all_tenants, tenant_context
-from taskproject.tenancy.models import ApiToken, Event, EventKind, IdempotencyKey, User
-from taskproject.tenancy.services import member_deactivate
+from taskproject.tenancy.models import ApiToken, Event, EventKind, IdempotencyKey, Role, User
+from taskproject.tenancy.services import member_deactivate, member_set_role
 from taskproject.tenancy.tests import rows
 from taskproject.tenancy.tests.sql import (
     FOREIGN_KEY_VIOLATION,
@@ -160,8 +160,11 @@ def test_not_even_the_owner_can_cross_tenants() -> None:
 
 
 def test_a_deactivated_member_stays_the_doer_of_what_was_done(stage: Stage) -> None:
-    membership = stage.cast.alice.memberships.get(tenant=stage.cast.alpha)
-    member_deactivate(membership=membership)
+    alice, bob = (
+        each.memberships.get(tenant=stage.cast.alpha) for each in (stage.cast.alice, stage.cast.bob)
+    )
+    member_set_role(membership=bob, role=Role.OWNER)
+    member_deactivate(membership=alice)
     with tenant_context(stage.cast.alpha):
         assert Task.objects.get(pk=stage.task.pk).creator == stage.cast.alice
         assert refusal_of("DELETE FROM membership") == RLS_VIOLATION

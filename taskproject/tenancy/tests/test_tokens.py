@@ -320,6 +320,7 @@ class TestAtOnce:
         self, cast: Cast, issued: IssuedToken, django_capture_on_commit_callbacks: Any
     ) -> None:
         authenticate(issued.text)
+        member_set_role(membership=membership(cast.alpha, cast.bob), role=Role.OWNER)
         with django_capture_on_commit_callbacks(execute=True):
             member_set_role(membership=membership(cast.alpha, cast.alice), role=Role.VIEWER)
         identity = authenticate(issued.text)
@@ -330,6 +331,7 @@ class TestAtOnce:
         self, cast: Cast, issued: IssuedToken, django_capture_on_commit_callbacks: Any
     ) -> None:
         authenticate(issued.text)
+        member_set_role(membership=membership(cast.alpha, cast.bob), role=Role.OWNER)
         with django_capture_on_commit_callbacks(execute=True):
             member_deactivate(membership=membership(cast.alpha, cast.alice))
         assert authenticate(issued.text) is None
