@@ -60,12 +60,15 @@ def create_roles(
     lock_timeout: str = "2s",
     idle_in_transaction_session_timeout: str = "10s",
     client_connection_check_interval: str = "2s",
+    random_page_cost: str = "1.1",
 ) -> list[str]:
     """Create or correct the roles `owner` and `app`, `database` and its extensions.
 
     `superuser_url` may name any database of the server. A password of None leaves that role's
-    password as it is. The last four arguments are settings of `app`, as PostgreSQL writes
-    durations. Returns a sentence for each thing changed, none with a password in it; a second
+    password as it is. The last five arguments are settings of `app`, as PostgreSQL writes them.
+    `random_page_cost` is the manual's figure for solid-state disks; with the default of 4, made for
+    turning ones, a page of a list whose rows are underestimated is read whole and sorted
+    (docs/decisions/0007). Returns a sentence for each thing changed, none with a password in it; a second
     call changes nothing but the passwords. Two calls at once wait for each other.
 
     Raises RolesError when `superuser_url` is not of a superuser, when `app` owns something in
@@ -86,6 +89,7 @@ def create_roles(
             "lock_timeout": lock_timeout,
             "idle_in_transaction_session_timeout": idle_in_transaction_session_timeout,
             "client_connection_check_interval": client_connection_check_interval,
+            "random_page_cost": random_page_cost,
         },
     )
     _refuse_nonsense(plan)

@@ -136,6 +136,10 @@ class TestTheRoles:
         assert wanted.run("app", f"SHOW {setting}") == [(value,)]
         assert wanted.run("owner", f"SHOW {setting}") == [("0",)]
 
+    def test_the_app_plans_for_solid_state_disks(self, wanted: Wanted) -> None:
+        wanted.create()
+        assert wanted.run("app", "SHOW random_page_cost") == [("1.1",)]
+
     def test_a_changed_limit_is_applied_by_the_next_call(self, wanted: Wanted) -> None:
         wanted.create()
         done = wanted.create(statement_timeout="7s", app_password=None, owner_password=None)
