@@ -117,12 +117,12 @@ CACHES = {
 
 INSTALLED_APPS = [
     # Ours first: tenancy overrides commands of Django (migrate, flush, dumpdata, loaddata).
-    "taskproject",
+    "taskproject.apps.TaskprojectConfig",
     "taskproject.tenancy",
     "projects",
     "tasks",
     "perf",
-    "django.contrib.admin",
+    "taskproject.apps.WebAdminConfig",
     "django.contrib.auth",
     "django.contrib.contenttypes",
     "django.contrib.sessions",
@@ -218,11 +218,14 @@ LANGUAGE_CODE = "en"
 TIME_ZONE = "UTC"
 USE_I18N = False
 USE_TZ = True
+DATETIME_FORMAT = "j M Y, H:i"
+DATE_FORMAT = "j M Y"
 STATIC_URL = "/static/"
 STATIC_ROOT = BASE_DIR / "static"
 # Serve what collectstatic gathered, and without it the files of the installed packages.
 WHITENOISE_USE_FINDERS = True
 LOGIN_URL = "admin:login"
+MESSAGE_STORAGE = "taskproject.tenancy.webadmin.messages.TenantCookieStorage"
 
 LOG_LEVEL = env.choice("LOG_LEVEL", "INFO", choices=("DEBUG", "INFO", "WARNING", "ERROR"))
 LOGGING = {

@@ -1,0 +1,68 @@
+"""Error pages: problems for programs, and for people in the web admin a page that says what to do.
+
+The pages carry nothing of the request: that of an absent row is, byte for byte, that of another
+tenant's.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from django.http import HttpRequest, HttpResponse
+from django.template.loader import render_to_string
+
+from taskproject.api import problems
+
+_ADMIN: Final = "/admin/"
+_TEXTS: Final = {
+    400: (
+        "That request could not be understood",
+        "Go back, check what you entered, and try again.",
+    ),
+    403: (
+        "Your role does not allow this",
+        "What you may do in a tenant is said by your role there. An admin of the tenant can give "
+        "you another one.",
+    ),
+    404: (
+        "There is no such page",
+        "It may have been removed, or it belongs to a tenant that you are no member of.",
+    ),
+    413: ("That was too much at once", "A form can carry 4 MB."),
+    500: ("Something went wrong here", "The failure has been logged. Nothing was changed."),
+    503: ("The database is busy or away", "Nothing was changed. Try again in a moment."),
+}
+
+
+def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
+    """Handler of 400, and of 413, which Django reports through it."""
+    return _for_people(request, problems.bad_request(request, exception))
+
+
+def permission_denied(request: HttpRequest, exception: Exception) -> HttpResponse:
+    """Handler of 403."""
+    return _for_people(request, problems.permission_denied(request, exception))
+
+
+def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
+    """Handler of 404."""
+    return _for_people(request, problems.not_found(request, exception))
+
+
+def server_error(request: HttpRequest) -> HttpResponse:
+    """Handler of 500, and of 503 where the database is the cause and may soon be back."""
+    return _for_people(request, problems.server_error(request))
+
+
+def _for_people(request: HttpRequest, problem: HttpResponse) -> HttpResponse:
+    """The problem itself, or the same told to a person; the status and Retry-After stay."""
+    if not request.path_info.startswith(_ADMIN):
+        return problem
+    title, advice = _TEXTS[problem.status_code]
+    page = HttpResponse(
+        render_to_string("error.html", {"title": title, "advice": advice}),
+        status=problem.status_code,
+    )
+    if "Retry-After" in problem:
+        page["Retry-After"] = problem["Retry-After"]
+    return page
