@@ -218,8 +218,7 @@ LANGUAGE_CODE = "en"
 TIME_ZONE = "UTC"
 USE_I18N = False
 USE_TZ = True
-DATETIME_FORMAT = "j M Y, H:i"
-DATE_FORMAT = "j M Y"
+FORMAT_MODULE_PATH = "taskproject.formats"
 STATIC_URL = "/static/"
 STATIC_ROOT = BASE_DIR / "static"
 # Serve what collectstatic gathered, and without it the files of the installed packages.

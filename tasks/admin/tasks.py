@@ -111,17 +111,18 @@ class TaskAdmin(HistoryMixin):
             found = found.union(here.values_list("pk"), all=True)
         return queryset.filter(pk__in=[pk for (pk,) in found]), False
 
-    def get_fields(self, request: HttpRequest, obj: Any = None) -> tuple[str, ...]:
-        edited = ("title", "description", "status", "priority", "assignee", "labels", "due_at")
-        more = ("parent", "external_key", "comment", "seen_version")
+    def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
+        written = self.has_change_permission(request, obj)
+        form: list[Any] = ["title", "description", ("status", "priority")]
+        form += [("assignee", "labels") if written else "assignee", "due_at"]
+        form += [("parent", "external_key")]
+        form += ["comment", "seen_version"] if written else []
         if obj is None:
-            return ("project", *edited, *more)
-        if not self.has_change_permission(request, obj):
-            return ("key", *(name for name in edited if name != "labels"), *more[:2], *_KEPT)
-        return ("key", *edited, *more, *_KEPT)
+            return [(None, {"fields": ["project", *form]})]
+        return [(None, {"fields": form}), ("Dates", {"fields": [_KEPT]})]
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> tuple[str, ...]:
-        return ("key", *_KEPT) if obj else ()
+        return _KEPT if obj else ()
 
     def render_change_form(
         self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any
@@ -249,7 +250,7 @@ class TaskAdmin(HistoryMixin):
         return tenancy_selectors.task_events(task_id=obj.pk)
 
 
-_KEPT: Final = ("creator", "created_at", "updated_at", "completed_at", "deleted_at")
+_KEPT: Final = ("creator", "created_at", "updated_at", "completed_at")
 
 
 def _tasks(count: int) -> str:

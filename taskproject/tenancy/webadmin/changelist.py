@@ -24,8 +24,8 @@ from taskproject.db.context import current_tenant_id
 from taskproject.db.keyset import Keyset
 
 CURSOR_VAR: Final = "cursor"
-# What has just been written is not yet known as visible to all, and each such row that is counted is
-# one page more: the limit is what a list may cost right after a big change.
+# What has just been written is not yet known as visible to all, and each such row that is counted
+# is one page more: the limit is what a list may cost right after a big change.
 COUNT_LIMIT: Final = 200
 
 type FilterSets = Iterable[frozenset[str]]
@@ -42,6 +42,11 @@ class KeysetChangeList(ChangeList):
     next_link: str | None = None
     previous_link: str | None = None
     count_text = ""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        if not self.is_popup:
+            self.title = capfirst(str(self.opts.verbose_name_plural))
 
     def get_filters_params(self, params: Any = None) -> Any:
         found = super().get_filters_params(params)
@@ -89,7 +94,6 @@ class KeysetChangeList(ChangeList):
             page = paginate(self.queryset, keyset, wanted, binding=self._binding(keyset))
         except InvalidParameter as error:
             raise IncorrectLookupParameters("The link to that page is no longer good.") from error
-        self.title = capfirst(str(self.opts.verbose_name_plural))
         self.result_list = list(page.rows)
         self.next_link = self._page_link(page.next)
         self.previous_link = self._page_link(page.previous)

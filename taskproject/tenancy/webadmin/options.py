@@ -15,6 +15,7 @@ from django.contrib.admin.options import (
 from django.contrib.admin.widgets import AutocompleteSelect
 from django.db import transaction
 from django.db.models import Model, Prefetch, QuerySet
+from django.forms import ModelChoiceField
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import reverse
 from django.utils.http import urlencode
@@ -274,8 +275,11 @@ class TenantModelAdmin(ServiceAdmin):
 
     def formfield_for_dbfield(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
         field: Any = super().formfield_for_dbfield(db_field, request, **kwargs)
-        if isinstance(db_field, MemberKey) and field is not None:
-            field.widget.can_view_related = False  # users have no page in a tenant
+        if isinstance(field, ModelChoiceField):
+            # Users have no page in a tenant, and no row is deleted from the form of another.
+            widget: Any = field.widget
+            widget.can_view_related = not isinstance(db_field, MemberKey)
+            widget.can_delete_related = False
         return field
 
 
