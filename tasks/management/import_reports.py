@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import IO, Any, Final
@@ -14,35 +13,27 @@ from django.core.management.base import CommandError
 from django.db import reset_queries
 
 from tasks.dataset.source import Source
+from tasks.management.progress import ProgressLine
 from tasks.services.imports import ImportSummary, Rejection
 
 SHOWN_REJECTIONS: Final = 50
-REWRITE_S: Final = 0.2
-NEXT_LINE_S: Final = 3.0
-_CLEAR_LINE: Final = "\r\x1b[K"
 
 
 class Progress:
-    """Tells how far an import is: in one line that is rewritten, or in a line every 3 seconds."""
+    """Tells how far an import is."""
 
     def __init__(self, tell: Callable[[str], object], *, rewrites: bool, shown: bool) -> None:
         self.summary = ImportSummary()
         self.source: Source | None = None
         self._tell = tell
-        self._rewrites = rewrites
-        self._shown = shown
-        self._started = self._told = time.monotonic()
+        self._line = ProgressLine(tell, rewrites=rewrites, shown=shown)
 
     def update(self, summary: ImportSummary) -> None:
         """Take note of a batch, and tell if it is time to."""
         self.summary = summary
         if settings.DEBUG:
             reset_queries()  # or the log of statements grows with the file
-        now = time.monotonic()
-        if self._shown and now - self._told >= (REWRITE_S if self._rewrites else NEXT_LINE_S):
-            self._told = now
-            text = self._text(now - self._started)
-            self._tell(f"{_CLEAR_LINE}{text}" if self._rewrites else f"{text}\n")
+        self._line.update(self._text)
 
     def wait(self) -> None:
         """Tell that another import has to end first."""
@@ -50,8 +41,7 @@ class Progress:
 
     def end(self) -> None:
         """Clear the line that was rewritten."""
-        if self._shown and self._rewrites:
-            self._tell(_CLEAR_LINE)
+        self._line.end()
 
     def _text(self, seconds: float) -> str:
         text = f"{self.summary.records:,} records, {self.summary.records / seconds:,.0f} a second"

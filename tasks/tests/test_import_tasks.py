@@ -279,7 +279,7 @@ def test_ctrl_c_rolls_back_and_says_so(db, monkeypatch):
 
 
 def test_a_terminal_sees_one_line_that_is_rewritten(db, tmp_path, monkeypatch):
-    monkeypatch.setattr("tasks.management.import_reports.REWRITE_S", 0)
+    monkeypatch.setattr("tasks.management.progress.REWRITE_S", 0)
     output = io.StringIO()
     monkeypatch.setattr(output, "isatty", lambda: True)
 
