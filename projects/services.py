@@ -13,6 +13,7 @@ from projects.models import DESCRIPTION_BYTES, Project
 from taskproject.db.context import require_tenant_id
 from taskproject.db.values import require_storable
 from taskproject.db.versions import require_version
+from taskproject.db.violations import require_unique
 from taskproject.tenancy.models import EventKind
 from taskproject.tenancy.services import event_append
 
@@ -31,6 +32,7 @@ def project_create(
     `IntegrityError` if the lead is no member."""
     project = Project(key=key, name=name, description=description, lead_id=lead_id)
     _validate(project)
+    require_unique(project)
     project.save()
     changes = {"key": key, "name": name}
     event_append(
@@ -131,7 +133,9 @@ def _validate(project: Project) -> None:
     require_storable(name=project.name, description=project.description)
     if len(project.description.encode()) > DESCRIPTION_BYTES:
         raise ValidationError({"description": [f"At most {DESCRIPTION_BYTES} bytes."]})
-    project.full_clean(exclude=["lead"])
+    project.clean_fields(exclude=["tenant", "lead"])
+    if project.key.endswith("\n"):  # which `$` lets pass in Python and not in PostgreSQL
+        raise ValidationError({"key": ["A capital letter, then up to 9 capitals or digits."]})
 
 
 def _write(project: Project, fields: list[str]) -> None:

@@ -68,8 +68,8 @@ def create_roles(
     password as it is. The last five arguments are settings of `app`, as PostgreSQL writes them.
     `random_page_cost` is the manual's figure for solid-state disks; with the default of 4, made for
     turning ones, a page of a list whose rows are underestimated is read whole and sorted
-    (docs/decisions/0007). Returns a sentence for each thing changed, none with a password in it; a second
-    call changes nothing but the passwords. Two calls at once wait for each other.
+    (docs/decisions/0007). Returns a sentence for each thing changed, none with a password in it; a
+    second call changes nothing but the passwords. Two calls at once wait for each other.
 
     Raises RolesError when `superuser_url` is not of a superuser, when `app` owns something in
     the database or keeps a membership, when somebody else owns the database, or when an

@@ -24,6 +24,21 @@ def constraint_of(error: IntegrityError) -> str | None:
     return name
 
 
+def require_unique(row: Model) -> None:
+    """Raise `ValidationError`, on the right field, if a unique value of a row is taken already.
+
+    One statement for each unique constraint. Two requests at once both pass: PostgreSQL refuses the
+    later one, which `as_validation_error` tells.
+    """
+    model = type(row)
+    for constraint in model._meta.constraints:
+        if isinstance(constraint, UniqueConstraint):
+            try:
+                constraint.validate(model, row)
+            except ValidationError as error:
+                raise _taken(model, constraint) from error
+
+
 def as_validation_error(error: IntegrityError, model: type[Model]) -> ValidationError | None:
     """What to tell a person about a row of `model` that PostgreSQL refused, on the right field.
 

@@ -73,14 +73,17 @@ def member_add(
 ) -> Membership:
     """Make a user a member, or bring a deactivated member back with that role.
 
-    Raises `ValidationError` if the user is an active member already.
+    Raises `ValidationError` if the user is an active member already, or the actor's own role does
+    not reach the new role or the one that the former member had.
     """
+    _require_reach(tenant, actor_id, role)
     membership, created = Membership.objects.select_for_update(no_key=True).get_or_create(
         tenant=tenant, user=user, defaults={"role": role}
     )
     if not created:
         if membership.active:
             raise ValidationError(f"{user.username} is a member of {tenant.slug} already.")
+        _require_reach(tenant, actor_id, Role(membership.role))
         membership.role, membership.active = role, True
         membership.save(update_fields=["role", "active"])
     _record_member(tenant, user, EventKind.MEMBER_ADDED, {"role": role.label}, actor_id)
@@ -108,9 +111,11 @@ def member_invite(*, tenant: Tenant, username: str, role: Role, actor_id: int | 
 def member_set_role(*, membership: Membership, role: Role, actor_id: int | None = None) -> None:
     """Give a member another role; its tokens feel it at once. The same role changes nothing.
 
-    Raises `ValidationError` for the last active owner, who stays one.
+    Raises `ValidationError` for the last active owner, who stays one, and if the actor's own role
+    does not reach both roles.
     """
     membership, is_last_owner = _member_lock(membership)
+    _require_reach(membership.tenant, actor_id, Role(membership.role), role)
     if membership.role == role:
         return
     if is_last_owner:
@@ -126,10 +131,12 @@ def member_set_role(*, membership: Membership, role: Role, actor_id: int | None 
 def member_deactivate(*, membership: Membership, actor_id: int | None = None) -> None:
     """End a membership and revoke its tokens; what the member did keeps its doer.
 
-    Done again it changes nothing. Raises `ValidationError` for the last active owner. The
-    membership is locked first, as `token_issue` does: no token can be issued beside it.
+    Done again it changes nothing. Raises `ValidationError` for the last active owner, and for a
+    role that the actor's own does not reach. The membership is locked first, as `token_issue` does:
+    no token can be issued beside it.
     """
     membership, is_last_owner = _member_lock(membership)
+    _require_reach(membership.tenant, actor_id, Role(membership.role))
     if not membership.active:
         return
     if is_last_owner:
@@ -145,9 +152,10 @@ def member_deactivate(*, membership: Membership, actor_id: int | None = None) ->
 def member_reactivate(*, membership: Membership, actor_id: int | None = None) -> None:
     """Bring a deactivated member back with the role it had. Done again it changes nothing.
 
-    Its tokens stay revoked.
+    Its tokens stay revoked. Raises `ValidationError` for a role that the actor's does not reach.
     """
     membership, _ = _member_lock(membership)
+    _require_reach(membership.tenant, actor_id, Role(membership.role))
     if not membership.active:
         _member_set_active(membership, active=True, actor_id=actor_id)
 
@@ -170,6 +178,20 @@ def _member_lock(membership: Membership) -> tuple[Membership, bool]:
         raise Membership.DoesNotExist("The membership does not exist.")
     owners = [pk for pk, row in found.items() if row.active and row.role == Role.OWNER]
     return found[membership.pk], owners == [membership.pk]
+
+
+def _require_reach(tenant: Tenant, actor_id: int | None, *roles: Role) -> None:
+    """Raise `ValidationError` unless the actor is an active member whose role is at least `roles`.
+
+    One statement, asked while the row it is about is locked, so that no other request can raise
+    that member meanwhile. None, for commands and the platform's operators, reaches everybody.
+    """
+    if actor_id is None:
+        return
+    actors = Membership.objects.filter(tenant=tenant, user_id=actor_id, active=True)
+    own = actors.values_list("role", flat=True).first()  # index: membership_user_uniq
+    if own is None or own < max(roles):
+        raise ValidationError("Your role in this tenant does not reach this member or this role.")
 
 
 def _member_set_active(membership: Membership, *, active: bool, actor_id: int | None) -> None:

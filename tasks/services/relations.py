@@ -10,6 +10,7 @@ from django.db import transaction
 from django.db.models.functions import Now
 
 from taskproject.db.values import require_storable, storable
+from taskproject.db.violations import require_unique
 from taskproject.tenancy.models import Event, EventKind
 from taskproject.tenancy.services import event_append
 from tasks import selectors
@@ -26,7 +27,8 @@ def label_create(*, name: str, actor_id: int, colour: str | None = None) -> Labe
     """Make a label. Raises `ValidationError` for an empty, long or taken name, in any case."""
     require_storable(name=name)
     label = Label(name=name, **({"colour": colour} if colour else {}))
-    label.full_clean()
+    label.clean_fields(exclude=["tenant"])
+    require_unique(label)
     label.save()
     event_append(EventKind.LABEL_CREATED, actor_id=actor_id, changes={"name": name})
     return label
@@ -34,7 +36,7 @@ def label_create(*, name: str, actor_id: int, colour: str | None = None) -> Labe
 
 @transaction.atomic
 def label_update(*, label_id: int, actor_id: int, **changes: Any) -> Label:
-    """Change a label's name or colour and nothing else. Six statements, one if nothing differs.
+    """Change a label's name or colour and nothing else. Four statements, one if nothing differs.
 
     The event tells the name that the label has now as `label`. Raises `Label.DoesNotExist`,
     `ValidationError` for a malformed value or a name that is taken in any case, `TypeError` for a
@@ -53,7 +55,8 @@ def label_update(*, label_id: int, actor_id: int, **changes: Any) -> Label:
     for name, value in changes.items():
         setattr(label, name, value)
     require_storable(name=label.name)
-    label.full_clean(exclude=["tenant"])
+    label.clean_fields(exclude=["tenant"])
+    require_unique(label)
     label.save(update_fields=list(changed))
     event_append(
         EventKind.LABEL_UPDATED, actor_id=actor_id, changes={"label": label.name, **changed}
@@ -100,8 +103,17 @@ def task_label_remove(*, task_id: int, label_id: int, actor_id: int) -> bool:
 
 
 @transaction.atomic
-def task_labels_set(*, task_id: int, label_ids: Collection[int], actor_id: int) -> None:
+def task_labels_set(
+    *,
+    task_id: int,
+    label_ids: Collection[int],
+    actor_id: int,
+    seen_ids: Collection[int] | None = None,
+) -> None:
     """Make the labels of a task exactly these, with an event for each that comes or goes.
+
+    `seen_ids` are the labels that the caller saw: then only the difference to them is applied, and
+    what somebody else has put on or taken off meanwhile stays so.
 
     Two statements if nothing changes, at most six otherwise, however many labels. Raises
     `Task.DoesNotExist`, `Label.DoesNotExist` for any of the labels, and `ValidationError` beyond
@@ -110,6 +122,8 @@ def task_labels_set(*, task_id: int, label_ids: Collection[int], actor_id: int) 
     task = task_lock(task_id)
     links = TaskLabel.objects.filter(task=task)
     wanted, present = set(label_ids), set(links.values_list("label_id", flat=True))
+    if seen_ids is not None:
+        wanted = (present - (set(seen_ids) - wanted)) | (wanted - set(seen_ids))
     if wanted == present:
         return
     names = dict(Label.objects.filter(pk__in=wanted ^ present).values_list("pk", "name"))

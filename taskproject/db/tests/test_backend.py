@@ -149,8 +149,8 @@ class TestCommands:
         for tenant, user in ((cast.alpha, cast.alice), (cast.beta, cast.carol)):
             for model in tenant_models():
                 make_row(model, tenant, user)
-        # A dump keeps milliseconds, and writes .000 only where there were microseconds: what it says
-        # is equal from the second time on.
+        # A dump keeps milliseconds, and writes .000 only where there were microseconds: what it
+        # says is equal from the second time on.
         first = dump(tmp_path / "first.json")
         call_command("loaddata", tmp_path / "first.json", verbosity=0)
         before = dump(tmp_path / "before.json")

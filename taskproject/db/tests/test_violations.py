@@ -71,7 +71,7 @@ def test_a_taken_pair_is_told_of_the_row(project: Project, cast: Cast) -> None:
     }
     alice = {"tenant": cast.alpha, "user": cast.alice}
     assert told(Membership, lambda: Membership.objects.create(**alice)) == {
-        "user": [("This membership exists already.", "unique")]
+        "user": [("This member exists already.", "unique")]
     }
 
 

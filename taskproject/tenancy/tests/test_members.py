@@ -321,3 +321,50 @@ class TestSelectors:
         assert found[0].pk < found[1].pk
         with tenant_context(cast.beta):
             assert not selectors.project_events(project_id=7).exists()
+
+
+class TestReach:
+    """An actor acts on members up to the own role, whatever a page has shown before."""
+
+    @pytest.fixture
+    def adam(self, cast: Cast) -> User:
+        user = User.objects.create(username="adam")
+        member_add(tenant=cast.alpha, user=user, role=Role.ADMIN)
+        return user
+
+    def test_an_admin_changes_no_owner(self, cast: Cast, adam: User) -> None:
+        member_set_role(membership=member(cast.alpha, cast.bob), role=Role.OWNER)
+        owner = member(cast.alpha, cast.bob)
+        for change in (
+            lambda: member_set_role(membership=owner, role=Role.VIEWER, actor_id=adam.pk),
+            lambda: member_deactivate(membership=owner, actor_id=adam.pk),
+        ):
+            with pytest.raises(ValidationError, match="does not reach"):
+                change()
+
+        kept = member(cast.alpha, cast.bob)
+        assert (kept.role, kept.active) == (Role.OWNER, True)
+
+    def test_what_counts_is_the_role_that_is_stored(self, cast: Cast, adam: User) -> None:
+        seen = member(cast.alpha, cast.bob)
+        member_set_role(membership=seen, role=Role.OWNER)  # by somebody else, meanwhile
+        assert seen.role == Role.MEMBER
+
+        with pytest.raises(ValidationError, match="does not reach"):
+            member_deactivate(membership=seen, actor_id=adam.pk)
+
+    def test_an_admin_makes_no_owner_and_lowers_no_former_one(self, cast: Cast, adam: User) -> None:
+        member_set_role(membership=member(cast.alpha, cast.bob), role=Role.OWNER)
+        member_deactivate(membership=member(cast.alpha, cast.bob))
+
+        for role in (Role.OWNER, Role.VIEWER):
+            with pytest.raises(ValidationError, match="does not reach"):
+                member_invite(tenant=cast.alpha, username="bob", role=role, actor_id=adam.pk)
+        assert not member(cast.alpha, cast.bob).active
+
+    def test_a_stranger_and_a_former_member_reach_nobody(self, cast: Cast, adam: User) -> None:
+        member_deactivate(membership=member(cast.alpha, adam))
+
+        for actor in (adam, cast.carol):
+            with pytest.raises(ValidationError, match="does not reach"):
+                member_deactivate(membership=member(cast.alpha, cast.vera), actor_id=actor.pk)
