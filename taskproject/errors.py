@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse
 from django.template.loader import render_to_string
 
@@ -33,6 +34,11 @@ _TEXTS: Final = {
     503: ("The database is busy or away", "Nothing was changed. Try again in a moment."),
 }
 
+_STALE: Final = (
+    "That form was too old",
+    "Nothing was changed. You may have logged in again since: reload the page and send it again.",
+)
+
 
 def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
     """Handler of 400, and of 413, which Django reports through it."""
@@ -42,6 +48,11 @@ def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
 def permission_denied(request: HttpRequest, exception: Exception) -> HttpResponse:
     """Handler of 403."""
     return _for_people(request, problems.permission_denied(request, exception))
+
+
+def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:
+    """CSRF_FAILURE_VIEW: a form that was sent from an old page, or from another site."""
+    return _for_people(request, problems.permission_denied(request, PermissionDenied()), _STALE)
 
 
 def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
@@ -54,11 +65,13 @@ def server_error(request: HttpRequest) -> HttpResponse:
     return _for_people(request, problems.server_error(request))
 
 
-def _for_people(request: HttpRequest, problem: HttpResponse) -> HttpResponse:
+def _for_people(
+    request: HttpRequest, problem: HttpResponse, text: tuple[str, str] | None = None
+) -> HttpResponse:
     """The problem itself, or the same told to a person; the status and Retry-After stay."""
     if not request.path_info.startswith(_ADMIN):
         return problem
-    title, advice = _TEXTS[problem.status_code]
+    title, advice = text or _TEXTS[problem.status_code]
     page = HttpResponse(
         render_to_string("error.html", {"title": title, "advice": advice}),
         status=problem.status_code,

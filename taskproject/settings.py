@@ -224,6 +224,8 @@ STATIC_ROOT = BASE_DIR / "static"
 # Serve what collectstatic gathered, and without it the files of the installed packages.
 WHITENOISE_USE_FINDERS = True
 LOGIN_URL = "admin:login"
+CSRF_FAILURE_VIEW = "taskproject.errors.csrf_failure"
+LOGIN_REDIRECT_URL = "admin:index"
 MESSAGE_STORAGE = "taskproject.tenancy.webadmin.messages.TenantCookieStorage"
 
 LOG_LEVEL = env.choice("LOG_LEVEL", "INFO", choices=("DEBUG", "INFO", "WARNING", "ERROR"))

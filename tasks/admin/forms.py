@@ -5,12 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from django import forms
-from django.contrib.admin.widgets import (
-    AdminTextareaWidget,
-    AutocompleteSelect,
-    AutocompleteSelectMultiple,
-)
+from django.contrib.admin.widgets import AdminTextareaWidget
 
+from taskproject.tenancy.webadmin.fields import LinesField, RowSelect, RowSelectMultiple, is_id
 from taskproject.tenancy.webadmin.forms import VersionedForm
 from taskproject.tenancy.webadmin.options import members
 from taskproject.tenancy.webadmin.sites import tenant_site
@@ -25,16 +22,24 @@ class TaskForm(VersionedForm):
     """One task with its labels, and a place to say something about the change."""
 
     labels = forms.ModelMultipleChoiceField(
-        Label.objects.all(), required=False, widget=AutocompleteSelectMultiple(_LABEL, tenant_site)
+        Label.objects.all(), required=False, widget=RowSelectMultiple(_LABEL, tenant_site)
     )
-    comment = forms.CharField(
+    # The labels that the page showed: what others change meanwhile is not undone.
+    seen_labels = forms.CharField(required=False, widget=forms.HiddenInput)
+    comment = LinesField(
         required=False, label="Add a comment", widget=AdminTextareaWidget(attrs={"rows": 3})
     )
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         if self.instance.pk:
-            self.initial["labels"] = list(selectors.task_labels(task_id=self.instance.pk))
+            labels = list(selectors.task_labels(task_id=self.instance.pk))
+            self.initial["labels"] = labels
+            self.initial["seen_labels"] = ",".join(str(label.pk) for label in labels)
+
+    def clean_seen_labels(self) -> list[int]:
+        """The ids that the page showed; anything else that was sent in their place is left out."""
+        return [int(each) for each in self.cleaned_data["seen_labels"].split(",") if is_id(each)]
 
 
 class SelectionForm(forms.Form):
@@ -53,14 +58,14 @@ class SelectionForm(forms.Form):
         empty_value=None,
     )
     assignee: Any = forms.ModelChoiceField(
-        None, required=False, widget=AutocompleteSelect(_ASSIGNEE, tenant_site)
+        None, required=False, widget=RowSelect(_ASSIGNEE, tenant_site)
     )
     nobody = forms.BooleanField(required=False, label="Take the assignee away")
     add_label = forms.ModelChoiceField(
-        Label.objects.all(), required=False, widget=AutocompleteSelect(_LABEL, tenant_site)
+        Label.objects.all(), required=False, widget=RowSelect(_LABEL, tenant_site)
     )
     remove_label = forms.ModelChoiceField(
-        Label.objects.all(), required=False, widget=AutocompleteSelect(_LABEL, tenant_site)
+        Label.objects.all(), required=False, widget=RowSelect(_LABEL, tenant_site)
     )
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:

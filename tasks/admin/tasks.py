@@ -29,7 +29,7 @@ from tasks.admin.filters import (
 )
 from tasks.admin.forms import SelectionForm, TaskForm
 from tasks.admin.relations import around
-from tasks.models import LIVE, Priority, Status, Task
+from tasks.models import LIVE, Comment, Priority, Status, Task, TaskLabel
 from tasks.services import selections
 from tasks.services.relations import comment_add, task_labels_set
 from tasks.services.tasks import task_create, task_delete, task_update
@@ -48,7 +48,8 @@ class TaskAdmin(HistoryMixin):
 
     add_role = change_role = delete_role = Role.MEMBER
     form = TaskForm
-    list_display = ("key", "title", "status", "priority", "assignee", "due_at", "created_at")
+    written_beside = (TaskLabel, Comment)
+    list_display = ("key", "title", "status", "priority", "assignee", "due_at")
     list_display_links = ("key", "title")
     list_prefetch = ("project", person("assignee"))
     list_deferred = ("description", "search")
@@ -88,13 +89,13 @@ class TaskAdmin(HistoryMixin):
         return rows.select_related("project").defer("description", "search")
 
     def get_order(self, request: HttpRequest) -> Keyset:
-        if "label" in request.GET:
+        if request.GET.get("label"):
             return selectors.LABELLED_ORDER
         return _ORDERS.get(request.GET.get("show", ""), selectors.TASK_SORTS["-created"])
 
     def is_counted(self, request: HttpRequest) -> bool:
         # Whether a task that carries a label is live, only the task can tell.
-        return "label" not in request.GET
+        return not request.GET.get("label")
 
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
@@ -116,7 +117,7 @@ class TaskAdmin(HistoryMixin):
         form: list[Any] = ["title", "description", ("status", "priority")]
         form += [("assignee", "labels") if written else "assignee", "due_at"]
         form += [("parent", "external_key")]
-        form += ["comment", "seen_version"] if written else []
+        form += ["comment", "seen_version", "seen_labels"] if written else []
         if obj is None:
             return [(None, {"fields": ["project", *form]})]
         return [(None, {"fields": form}), ("Dates", {"fields": [_KEPT]})]
@@ -182,9 +183,12 @@ class TaskAdmin(HistoryMixin):
 
     @staticmethod
     def _write_around(request: HttpRequest, task_id: int, form: Any) -> None:
-        if "labels" in form.changed_data:
-            ids = [label.pk for label in form.cleaned_data["labels"]]
-            task_labels_set(task_id=task_id, label_ids=ids, actor_id=actor_of(request))
+        ids = [label.pk for label in form.cleaned_data["labels"]]
+        seen = form.cleaned_data["seen_labels"]
+        if set(ids) != set(seen):
+            task_labels_set(
+                task_id=task_id, label_ids=ids, seen_ids=seen, actor_id=actor_of(request)
+            )
         if body := form.cleaned_data["comment"]:
             comment_add(task_id=task_id, body=body, actor_id=actor_of(request))
 
@@ -203,14 +207,14 @@ class TaskAdmin(HistoryMixin):
             "tasks": tasks,
             "form": form,
             "opts": self.opts,
-            "media": self.media,
+            "media": self.media + form.media,
             "action_checkbox_name": ACTION_CHECKBOX_NAME,
         }
         return TemplateResponse(request, "admin/tasks/task/change_selected.html", context)
 
     def _change_all(self, request: HttpRequest, tasks: list[Task], form: SelectionForm) -> bool:
         try:
-            with refusals(Task):
+            with refusals(Task, *self.written_beside):
                 count = selections.tasks_change(
                     task_ids=[task.pk for task in tasks],
                     actor_id=actor_of(request),
@@ -239,7 +243,7 @@ class TaskAdmin(HistoryMixin):
     def _apply(self, request: HttpRequest, rows: QuerySet[Any], service: Any, done: str) -> None:
         ids = [task.pk for task in rows[:SELECTION_LIMIT]]
         try:
-            with refusals(Task):
+            with refusals(Task, *self.written_beside):
                 count = service(task_ids=ids, actor_id=actor_of(request))
         except Refused as refused:
             messages.error(request, f"Nothing was changed. {' '.join(refused.error.messages)}")

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -120,6 +120,7 @@ def test_a_list_costs_little_at_its_first_page_and_deep_down(
     name: str,
     filters: dict[str, str],
     expected: list[str],
+    record_property: Callable[[str, object], None],
 ) -> None:
     query = {key: giant.ids.get(value, value) for key, value in filters.items()}
     address = f"/admin/tenants/{giant.tenant.slug}/{name}/"
@@ -127,12 +128,14 @@ def test_a_list_costs_little_at_its_first_page_and_deep_down(
     changelist, first = _visit(client_of_owner, address, query)
     assert _names(first) == [*GATE, *expected], _told(first)
     _assert_cheap(first)
+    record_property("first page", f"{len(first)} statements, {_cost(first)} pages")
 
     if cursor := _cursor_deep_in(changelist, giant.tenant):
         deeper, deep = _visit(client_of_owner, address, query | {"cursor": cursor})
         assert set(_names(deep)) <= {*GATE, *expected, f"count {expected[-1]}"}, _told(deep)
         assert deeper.result_list[0].pk != changelist.result_list[0].pk
         _assert_cheap(deep)
+        record_property("deep page", f"{len(deep)} statements, {_cost(deep)} pages")
 
 
 def _visit(client: Client, address: str, query: dict[str, Any]) -> tuple[Any, list[Plan]]:
@@ -157,11 +160,15 @@ def _cursor_deep_in(changelist: Any, tenant: Tenant) -> str | None:
 
 def _assert_cheap(plans: list[Plan]) -> None:
     assert len(plans) <= STATEMENTS, _told(plans)
-    assert sum(plan.buffers for plan in plans) <= BUFFERS, _told(plans)
+    assert _cost(plans) <= BUFFERS, _told(plans)
     for plan in plans:
         for scan in plan.nodes("Seq Scan"):
             assert _pages(scan.relation) <= SMALL_TABLE_PAGES, plan
         assert "COUNT(" not in plan.statement or "LIMIT" in plan.statement
+
+
+def _cost(plans: list[Plan]) -> int:
+    return sum(plan.buffers for plan in plans)
 
 
 def _pages(relation: str | None) -> int:

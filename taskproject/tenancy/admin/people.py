@@ -101,7 +101,7 @@ class MemberAdmin(TenantModelAdmin):
     def get_form(
         self, request: HttpRequest, obj: Any = None, change: bool = False, **kwargs: Any
     ) -> Any:
-        form = ServiceForm if change else MemberForm
+        form = MemberForm if obj is None else ServiceForm
         return super().get_form(request, obj, change, **{"form": form} | kwargs)
 
     def formfield_for_choice_field(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
@@ -172,7 +172,7 @@ class TokenAdmin(TenantModelAdmin):
 
     def write_new(self, request: HttpRequest, form: Any) -> ApiToken:
         values = form.cleaned_data
-        if not self._reaches(request, values["user"]):
+        if not self._role_covers(request, values["user"]):
             raise ValidationError({"user": "Your role does not reach this member's."})
         issued = services.token_issue(
             user_id=values["user"].pk,
@@ -203,12 +203,14 @@ class TokenAdmin(TenantModelAdmin):
         """Make the tokens stop working."""
 
         def change(token: ApiToken) -> None:
+            if not self._role_covers(request, token.user):
+                raise ValidationError("Your role does not reach this member's tokens.")
             services.token_revoke(prefix=token.prefix, actor_id=actor_of(request))
 
         self.apply_to_each(request, queryset, change, "revoked")
 
     @staticmethod
-    def _reaches(request: HttpRequest, user: User) -> bool:
+    def _role_covers(request: HttpRequest, user: User) -> bool:
         role = Membership.objects.get(tenant_id=require_tenant_id(), user=user).role
         return role <= membership_of(request).role
 

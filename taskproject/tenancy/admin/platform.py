@@ -8,6 +8,7 @@ from django import forms
 from django.contrib import admin
 from django.contrib.auth.admin import UserAdmin
 from django.contrib.auth.models import Group
+from django.core.exceptions import ValidationError
 from django.http import HttpRequest
 
 from taskproject.db.keyset import Keyset
@@ -78,9 +79,8 @@ class TenantAdmin(Operators, ServiceAdmin):
     def get_form(
         self, request: HttpRequest, obj: Any = None, change: bool = False, **kwargs: Any
     ) -> Any:
-        return super().get_form(
-            request, obj, change, **({} if change else {"form": TenantForm}) | kwargs
-        )
+        form = TenantForm if obj is None else ServiceForm
+        return super().get_form(request, obj, change, **{"form": form} | kwargs)
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> tuple[str, ...]:
         return ("slug", "created_at") if obj else ()
@@ -89,9 +89,11 @@ class TenantAdmin(Operators, ServiceAdmin):
         tenant = services.tenant_create(
             slug=form.cleaned_data["slug"], name=form.cleaned_data["name"]
         )
-        services.member_invite(
-            tenant=tenant, username=form.cleaned_data["owner"], role=Role.OWNER, actor_id=None
-        )
+        owner = form.cleaned_data["owner"]
+        try:
+            services.member_invite(tenant=tenant, username=owner, role=Role.OWNER, actor_id=None)
+        except ValidationError as error:
+            raise ValidationError({"owner": error.messages}) from error
         return tenant
 
     def write_change(self, request: HttpRequest, obj: Tenant, form: Any) -> None:

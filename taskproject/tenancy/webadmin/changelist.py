@@ -51,16 +51,16 @@ class KeysetChangeList(ChangeList):
     def get_filters_params(self, params: Any = None) -> Any:
         found = super().get_filters_params(params)
         found.pop(CURSOR_VAR, None)
-        return found
+        # A filter's form that was sent without a choice filters nothing.
+        return {name: values for name, values in found.items() if values[-1] != ""}
 
     def get_filters(self, request: HttpRequest) -> Any:
-        names = set(self.get_filters_params())
+        used = self.get_filters_params().keys() & self._filter_names
         try:
             found = super().get_filters(request)
         except DisallowedModelAdminLookup as error:
-            raise IncorrectLookupParameters(f"This list can't be filtered by {names}.") from error
-        used = names & self._filter_names
-        if used and used not in self.model_admin.filter_sets:
+            raise IncorrectLookupParameters("This list has no such filter.") from error
+        if used and frozenset(used) not in self.model_admin.filter_sets:
             raise IncorrectLookupParameters("These filters can't be combined.")
         return found
 

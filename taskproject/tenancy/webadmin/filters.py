@@ -12,6 +12,8 @@ from django.contrib.admin.widgets import AutocompleteSelect
 from django.db.models import Model, QuerySet
 from django.http import HttpRequest
 
+from taskproject.tenancy.webadmin.fields import is_id
+
 
 class ChoiceFilter(admin.SimpleListFilter):
     """One of a few values; any other one is refused. `lookups` gives them."""
@@ -52,7 +54,7 @@ class RelatedFilter(admin.ListFilter):
         self.row = self._find(chosen) if chosen else None
 
     def _find(self, chosen: str) -> Model:
-        if not (chosen.isascii() and chosen.isdigit() and len(chosen) < 19):
+        if not is_id(chosen):
             raise IncorrectLookupParameters(f"There is no such {self.title}.")
         found: Model | None = self._rows().filter(pk=chosen).first()
         if found is None:

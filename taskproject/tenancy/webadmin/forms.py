@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, Final
 
 from django import forms
 from django.core.exceptions import NON_FIELD_ERRORS, ObjectDoesNotExist, ValidationError
 from django.db import IntegrityError
 from django.db.models import Model
 
+from taskproject.db.versions import VersionConflict
 from taskproject.db.violations import as_validation_error
 
 
@@ -23,19 +24,29 @@ class Refused(Exception):
 
 
 @contextmanager
-def refusals(model: type[Model]) -> Iterator[None]:
-    """Turn what services raise for bad input, races included, into `Refused`."""
+def refusals(*models: type[Model]) -> Iterator[None]:
+    """Turn what services raise for bad input, races included, into `Refused`. `models` are those
+    whose constraints two requests at once may break."""
     try:
         yield
+    except VersionConflict as error:
+        raise Refused(ValidationError(_CONFLICT)) from error
     except ValidationError as error:
         raise Refused(error) from error
     except ObjectDoesNotExist as error:
         raise Refused(ValidationError(f"It is gone: {error}")) from error
     except IntegrityError as error:
-        refusal = as_validation_error(error, model)
+        told = (as_validation_error(error, model) for model in models)
+        refusal = next((each for each in told if each is not None), None)
         if refusal is None:
             raise
         raise Refused(refusal) from error
+
+
+_CONFLICT: Final = (
+    "Somebody else has changed this since you opened it, so nothing was saved. Open it again, in "
+    "another tab to keep what you typed, and make your change there."
+)
 
 
 class ServiceForm(forms.ModelForm):  # type: ignore[type-arg]

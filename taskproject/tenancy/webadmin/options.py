@@ -9,12 +9,14 @@ from django.contrib import admin, messages
 from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
 from django.contrib.admin.options import (
     IS_POPUP_VAR,
+    SOURCE_MODEL_VAR,
     ActionLocation,
     IncorrectLookupParameters,
 )
-from django.contrib.admin.widgets import AutocompleteSelect
+from django.contrib.admin.widgets import AdminTextareaWidget, AutocompleteSelect
+from django.core.exceptions import BadRequest
 from django.db import transaction
-from django.db.models import Model, Prefetch, QuerySet
+from django.db.models import Model, Prefetch, QuerySet, TextField
 from django.forms import ModelChoiceField
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import reverse
@@ -25,6 +27,7 @@ from taskproject.db.keyset import Keyset
 from taskproject.tenancy.models import Role, User
 from taskproject.tenancy.scoping import MemberKey
 from taskproject.tenancy.webadmin.changelist import CappedPaginator, KeysetChangeList
+from taskproject.tenancy.webadmin.fields import LinesField, RowSelect, is_id
 from taskproject.tenancy.webadmin.forms import Refused, ServiceForm, refusals
 from taskproject.tenancy.webadmin.sites import membership_of
 
@@ -87,7 +90,7 @@ class LargeListAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
         """The action, on rows that were seen and selected: never on all that match a filter."""
         selected = request.POST.getlist(ACTION_CHECKBOX_NAME)
         across = request.POST.get("select_across", "0") not in ("", "0")
-        if across or len(selected) > SELECTION_LIMIT or not all(map(_is_id, selected)):
+        if across or len(selected) > SELECTION_LIMIT or not all(map(is_id, selected)):
             messages.warning(
                 request, f"Nothing was changed. Select up to {SELECTION_LIMIT} rows of the list."
             )
@@ -99,7 +102,7 @@ class LargeListAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
         return {
             str(name): value
             for name in self.autocomplete_fields
-            if _is_id(value := request.GET.get(str(name), ""))
+            if is_id(value := request.GET.get(str(name), ""))
         }
 
     def lookup_allowed(self, lookup: str, value: str, request: HttpRequest) -> bool:
@@ -139,6 +142,11 @@ class ServiceAdmin(LargeListAdmin):
     `write_delete` call them. What they refuse comes back to the form."""
 
     form: type[Any] = ServiceForm
+    formfield_overrides = {
+        TextField: {"widget": AdminTextareaWidget, "form_class": LinesField},
+    }
+    # The models, beside the page's own, that its services write.
+    written_beside: ClassVar[tuple[type[Model], ...]] = ()
     # Whether the row has a history page of its own.
     has_history: ClassVar[bool] = False
 
@@ -162,6 +170,8 @@ class ServiceAdmin(LargeListAdmin):
         extra_context: dict[str, Any] | None = None,
     ) -> HttpResponse:
         """The form; once more with the reason, after all is rolled back, if a service refuses."""
+        if "." not in request.POST.get(SOURCE_MODEL_VAR, "."):
+            raise BadRequest("The opener of a popup is named as app.model.")
         try:
             return super().changeform_view(request, object_id, form_url, extra_context)
         except Refused as refused:
@@ -176,7 +186,7 @@ class ServiceAdmin(LargeListAdmin):
         return form
 
     def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
-        with refusals(self.model):
+        with refusals(self.model, *self.written_beside):
             if change:
                 self.write_change(request, obj, form)
             else:
@@ -200,7 +210,7 @@ class ServiceAdmin(LargeListAdmin):
         count = 0
         row = None
         try:
-            with transaction.atomic(), refusals(self.model):
+            with transaction.atomic(), refusals(self.model, *self.written_beside):
                 for row in rows[:SELECTION_LIMIT]:
                     change(row)
                     count += 1
@@ -212,7 +222,7 @@ class ServiceAdmin(LargeListAdmin):
         messages.success(request, f"{count} {name} {done}.")
 
     def delete_model(self, request: HttpRequest, obj: Any) -> None:
-        with refusals(self.model):
+        with refusals(self.model, *self.written_beside):
             self.write_delete(request, obj)
 
     # Django's admin log has no walls: it keeps nothing of a tenant.
@@ -267,6 +277,8 @@ class TenantModelAdmin(ServiceAdmin):
         if isinstance(db_field, MemberKey):
             # Former members too, so that a row which names one can still be saved.
             kwargs["queryset"] = members()
+        if db_field.name in self.get_autocomplete_fields(request):
+            kwargs.setdefault("widget", RowSelect(db_field, self.admin_site))
         field: Any = super().formfield_for_foreignkey(db_field, request, **kwargs)
         related = self.admin_site._registry.get(db_field.remote_field.model)
         if field is not None and isinstance(related, LargeListAdmin):
@@ -301,10 +313,6 @@ def person(name: str) -> Prefetch[str, QuerySet[User], str]:
 def members() -> QuerySet[User]:
     """The users who are or were members of the active tenant."""
     return User.objects.filter(memberships__tenant_id=require_tenant_id())
-
-
-def _is_id(text: str) -> bool:
-    return text.isascii() and text.isdigit() and len(text) < 19
 
 
 def _reaches(request: HttpRequest, role: Role | None) -> bool:

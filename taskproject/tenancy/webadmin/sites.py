@@ -13,6 +13,7 @@ from django.apps import apps
 from django.contrib import admin
 from django.contrib.admin.views.autocomplete import AutocompleteJsonView
 from django.contrib.auth.forms import AuthenticationForm
+from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, URLResolver
@@ -29,6 +30,15 @@ CHOICES_SHOWN: Final = 200
 class Choices(AutocompleteJsonView):
     """What a field offers while one types: 20 rows at a time, at most 200, as their pages call
     them."""
+
+    def process_request(self, request: HttpRequest) -> Any:
+        try:
+            found = super().process_request(request)
+        except PermissionDenied:
+            raise PermissionDenied from None  # without the reason, which would be logged each time
+        if not found[2].concrete:
+            raise PermissionDenied  # a relation seen from its other end belongs to no form
+        return found
 
     def get_queryset(self) -> Any:
         self.term = self.term.replace("\0", "")
