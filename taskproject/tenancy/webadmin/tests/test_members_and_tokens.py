@@ -390,16 +390,3 @@ def test_djangos_log_keeps_nothing_and_shows_nothing(cast: Cast, alice: Client) 
 
     assert "planted" not in "".join(shown)
     assert LogEntry.objects.count() == 1
-
-
-def test_an_admin_revokes_no_token_of_an_owner(cast: Cast, adam: Client) -> None:
-    with tenant_context(cast.alpha):
-        token = token_issue(user_id=cast.alice.pk, name="mine").token
-    path = address(cast.alpha, page_of(ApiToken))
-
-    page = adam.post(path, selection("revoke", token.pk), follow=True)
-
-    assert "does not reach" in body(page)
-    with tenant_context(cast.alpha):
-        token.refresh_from_db()
-    assert token.revoked_at is None
