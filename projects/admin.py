@@ -18,6 +18,8 @@ from taskproject.tenancy.webadmin.history import HistoryMixin
 from taskproject.tenancy.webadmin.options import person
 from taskproject.tenancy.webadmin.sites import actor_of, tenant_site
 
+_KEPT = ("created_at", "updated_at", "archived_at")
+
 
 @admin.register(Project, site=tenant_site)
 class ProjectAdmin(HistoryMixin):
@@ -62,6 +64,3 @@ class ProjectAdmin(HistoryMixin):
 
     def events(self, obj: Project) -> QuerySet[Event]:
         return tenancy_selectors.project_events(project_id=obj.pk)
-
-
-_KEPT = ("created_at", "updated_at", "archived_at")

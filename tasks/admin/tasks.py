@@ -35,6 +35,7 @@ from tasks.services.relations import comment_add, task_labels_set
 from tasks.services.tasks import task_create, task_delete, task_update
 
 KEY: Final = re.compile(r"([A-Za-z][A-Za-z0-9]{0,9})-([0-9]{1,9})")
+_KEPT: Final = ("creator", "created_at", "updated_at", "completed_at")
 _ORDERS: Final = {
     "overdue": selectors.DUE_ORDER,
     "due": selectors.DUE_ORDER,
@@ -252,9 +253,6 @@ class TaskAdmin(HistoryMixin):
 
     def events(self, obj: Task) -> QuerySet[Event]:
         return tenancy_selectors.task_events(task_id=obj.pk)
-
-
-_KEPT: Final = ("creator", "created_at", "updated_at", "completed_at")
 
 
 def _tasks(count: int) -> str:
