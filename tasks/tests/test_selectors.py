@@ -254,11 +254,11 @@ def test_the_feed_holds_back_what_its_own_transaction_wrote(project: Project) ->
 def soon(feed: Any, wanted: list[str]) -> list[str]:
     """What the feed shows, once it is as long as wanted. Transactions of other databases hold the
     horizon back as well, and other tests may run beside this one."""
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 240  # a seed of 200,000 tasks may be under way
     while len(shown := [event.changes["n"] for event in feed()]) < len(wanted):
         if time.monotonic() > deadline:
             break
-        time.sleep(0.02)
+        time.sleep(0.05)
     return shown
 
 
