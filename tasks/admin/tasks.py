@@ -42,6 +42,11 @@ _ORDERS: Final = {
     "deleted": selectors.DELETED_ORDER,
 }
 
+tenant_site.words |= {
+    "status": lambda value: str(dict(Status.choices).get(value, value)),
+    "priority": lambda value: str(dict(Priority.choices).get(value, value)),
+}
+
 
 @admin.register(Task, site=tenant_site)
 class TaskAdmin(HistoryMixin):
@@ -67,7 +72,6 @@ class TaskAdmin(HistoryMixin):
     search_help_text = "A key such as WEB-42, or the key that the task has in another program."
     autocomplete_fields = ("project", "assignee", "parent")
     actions = ("change_selected", "delete_selected", "restore")
-    words = {"status": lambda value: Status(value).label, "priority": lambda v: Priority(v).label}
 
     # --- What is shown --------------------------------------------------------------------------
 

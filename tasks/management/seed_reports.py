@@ -108,7 +108,8 @@ def _taken(error: psycopg.Error) -> str:
     """Its detail reads `Key (slug)=(acme) already exists.`"""
     detail = error.diag.message_detail or str(error)
     return (
-        f"{detail.replace('Key ', '')} It may be from an earlier seed: run with another --prefix. "
+        f"{detail.replace('Key ', '')} `make run` or an earlier seed made it: run with another "
+        "--prefix. "
         "Nothing was written."
     )
 

@@ -120,7 +120,8 @@ def test_a_taken_slug_is_named_with_the_way_out():
     before = counts()
 
     assert str(refusal()) == (
-        "(slug)=(acme) already exists. It may be from an earlier seed: run with another --prefix. "
+        "(slug)=(acme) already exists. `make run` or an earlier seed made it: run with another "
+        "--prefix. "
         "Nothing was written."
     )
     assert counts() == before

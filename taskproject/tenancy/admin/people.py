@@ -235,12 +235,12 @@ class EventAdmin(ReadOnlyAdmin):
 
     @admin.display(description="what", empty_value="–")
     def said(self, event: Event) -> str | None:
-        """The changes in words; ids stay ids, which the task's own history resolves."""
+        """The changes in words; only a task's own history has the names of people."""
         return ", ".join(
             f"{each.name}: {each.new}"
             if each.old is None
             else f"{each.name}: {each.old} → {each.new}"
-            for each in changes_of(event)
+            for each in changes_of(event, tenant_site.words)
         )
 
 

@@ -59,7 +59,7 @@ class KeysetChangeList(ChangeList):
         try:
             found = super().get_filters(request)
         except DisallowedModelAdminLookup as error:
-            raise IncorrectLookupParameters("This list has no such filter.") from error
+            raise IncorrectLookupParameters("This list can't be filtered like that.") from error
         if used and frozenset(used) not in self.model_admin.filter_sets:
             raise IncorrectLookupParameters("These filters can't be combined.")
         return found

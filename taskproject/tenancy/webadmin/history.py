@@ -7,7 +7,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
-from typing import Any, ClassVar, Final
+from typing import Any, Final
 
 from django.contrib.admin.utils import unquote
 from django.core.exceptions import PermissionDenied
@@ -19,14 +19,22 @@ from taskproject.api.pagination import PageRequest, paginate
 from taskproject.api.problems import InvalidParameter
 from taskproject.db.context import require_tenant_id
 from taskproject.db.keyset import Keyset
-from taskproject.tenancy.models import Event
+from taskproject.tenancy.models import Event, EventKind
 from taskproject.tenancy.webadmin.options import TenantModelAdmin, members
+from taskproject.tenancy.webadmin.sites import Words, tenant_site
 
 NEWEST_FIRST: Final = Keyset(("id",), descending=True)
 EVENTS_SHOWN: Final = 50
 TEXT_SHOWN: Final = 80
 _NOTHING: Final = "–"
 _PEOPLE: Final = ("assignee_id", "lead_id")
+# Their changes are pairs of what was and what is; those of other kinds say only what is.
+_UPDATES: Final = (
+    EventKind.PROJECT_UPDATED,
+    EventKind.TASK_UPDATED,
+    EventKind.LABEL_UPDATED,
+    EventKind.TENANT_UPDATED,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,26 +46,27 @@ class Change:
     new: str
 
 
-type Words = Mapping[str, Callable[[Any], str]]
-
-
-def changes_of(
-    event: Event, words: Words | None = None, people: Mapping[int, str] | None = None
-) -> list[Change]:
+def changes_of(event: Event, words: Words, people: Mapping[int, str] | None = None) -> list[Change]:
     """What an event changed, in words. `words` has a function for each field that is stored as a
     number, `people` the names of the users whose ids stand in fields that end with `_id`."""
-    say = dict(words or {})
+    say = dict(words)
     for name in _PEOPLE:
         say[name] = partial(_person, people or {})
-    return [_change(name, value, say.get(name, _plain)) for name, value in event.changes.items()]
+    return [
+        _change(name, value, say.get(name, _plain), paired=event.kind in _UPDATES)
+        for name, value in event.changes.items()
+        if name != "comment"  # an id that says nothing to a person
+    ]
 
 
 def _person(people: Mapping[int, str], user_id: int) -> str:
     return people.get(user_id, f"user {user_id}")
 
 
-def _change(name: str, value: Any, say: Callable[[Any], str]) -> Change:
+def _change(name: str, value: Any, say: Callable[[Any], str], *, paired: bool) -> Change:
     title = name.removesuffix("_id").replace("_", " ")
+    if isinstance(value, list) and not paired:
+        return Change(title, None, ", ".join(map(str, value)))
     if isinstance(value, list) and len(value) == 2:
         old, new = (_NOTHING if each in (None, "") else say(each) for each in value)
         return Change(title, old, new)
@@ -89,7 +98,6 @@ class HistoryMixin(TenantModelAdmin):
     """A history page from the event log: 50 events a page, newest first, by keyset."""
 
     has_history = True
-    words: ClassVar[Words] = {}
 
     def events(self, obj: Any) -> QuerySet[Event]:
         """The events of a row, in any order; an index must give them by id."""
@@ -115,7 +123,7 @@ class HistoryMixin(TenantModelAdmin):
         context = {
             **self.admin_site.each_context(request),
             "title": f"History of {self.label(obj)}",
-            "entries": [(each, changes_of(each, self.words, people)) for each in page.rows],
+            "entries": [(each, changes_of(each, tenant_site.words, people)) for each in page.rows],
             "page": page,
             "object": obj,
             "opts": self.opts,

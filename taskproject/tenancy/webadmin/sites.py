@@ -7,6 +7,7 @@ is said by the role in that tenant and by nothing else.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final
 
 from django.apps import apps
@@ -89,8 +90,16 @@ class PlatformSite(_Site):
         return super().index(request, context | (extra_context or {}))
 
 
+type Words = dict[str, Callable[[Any], str]]
+
+
 class TenantSite(_Site):
     """The pages of the tenant that stands in the address."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(name=name)
+        # How to say the values that events keep as numbers, by field; apps add theirs.
+        self.words: Words = {}
 
     index_title = "Overview"
     index_template = "admin/tenant_index.html"
