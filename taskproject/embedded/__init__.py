@@ -92,6 +92,8 @@ def _start_locked(instance: Instance, *, progress: Progress, timeout_s: float) -
         if start_valkey(where, user=user, progress=progress, timeout_s=timeout_s):
             started.append("valkey")
     except KeyboardInterrupt:
+        # It has been told to end; the caller is told so once it has.
+        stop_valkey(where, progress=progress)
         if started:
             stop_postgres(where, progress=progress)
         raise

@@ -125,9 +125,7 @@ class MemberAdmin(TenantModelAdmin):
 
     def write_change(self, request: HttpRequest, obj: Membership, form: Any) -> None:
         role = Role(form.cleaned_data["role"])
-        # Again, since the form has written its values into obj.
-        kept = Membership.objects.get(pk=obj.pk, tenant_id=require_tenant_id())
-        services.member_set_role(membership=kept, role=role, actor_id=actor_of(request))
+        services.member_set_role(membership=obj, role=role, actor_id=actor_of(request))
 
     @admin.action(permissions=["change"], description="Deactivate", location=EVERYWHERE)
     def deactivate(self, request: HttpRequest, queryset: QuerySet[Any]) -> None:
@@ -221,7 +219,7 @@ class EventAdmin(ReadOnlyAdmin):
 
     By id, and not by (xid, id) as the feed: a big import is one transaction, and PostgreSQL, which
     guesses a row comparison by its first column, reads and sorts all of it for a page (5,222 pages
-    of 8 KiB for 199,036 events of one transaction; by id 12).
+    of 8 KiB for 199,036 events of one transaction; by id the whole request costs 28).
     """
 
     list_display = ("created_at", "kind", "who", "said", "task_id")
@@ -267,6 +265,5 @@ class OwnTenantAdmin(TenantModelAdmin):
         return Tenant.objects.filter(pk=require_tenant_id())
 
     def write_change(self, request: HttpRequest, obj: Tenant, form: Any) -> None:
-        kept = Tenant.objects.get(pk=obj.pk)  # the form has written its values into obj
         name = form.cleaned_data["name"]
-        services.tenant_rename(tenant=kept, name=name, actor_id=actor_of(request))
+        services.tenant_rename(tenant=obj, name=name, actor_id=actor_of(request))

@@ -97,8 +97,7 @@ class TenantAdmin(Operators, ServiceAdmin):
         return tenant
 
     def write_change(self, request: HttpRequest, obj: Tenant, form: Any) -> None:
-        kept = Tenant.objects.get(pk=obj.pk)  # the form has written its values into obj
-        services.tenant_rename(tenant=kept, name=form.cleaned_data["name"])
+        services.tenant_rename(tenant=obj, name=form.cleaned_data["name"])
 
 
 def _operates(request: HttpRequest) -> bool:

@@ -1,4 +1,4 @@
-"""Lists in the web admin that cost the same at a thousand rows and at a million.
+"""Lists in the web admin that stay cheap at a million rows, at any depth.
 
 Pages go by keyset and not by number, the count stops at 200, and filters are offered only where
 an index serves them together.

@@ -88,7 +88,7 @@ class RelatedFilter(admin.ListFilter):
         kept = changelist.get_query_string({self.parameter_name: "0"})
         yield {
             "field": self._widget(),
-            "kept": [each for each in _pairs(kept) if each[0] != self.parameter_name],
+            "kept": [each for each in parse_qsl(kept[1:]) if each[0] != self.parameter_name],
             "row": self.row,
             "clear": changelist.get_query_string(remove=[self.parameter_name]),
             "shortcuts": list(self.shortcuts(changelist)),
@@ -118,7 +118,3 @@ class _ChosenSelect(AutocompleteSelect):
         if self.chosen is not None:
             options.append(self.create_option(name, self.chosen.pk, self.label, True, 1))
         return [(None, options, 0)]
-
-
-def _pairs(query_string: str) -> list[tuple[str, str]]:
-    return parse_qsl(query_string.removeprefix("?"))
