@@ -13,14 +13,14 @@ from projects.models import DESCRIPTION_BYTES, Project
 from taskproject.db.context import require_tenant_id
 from taskproject.db.values import require_storable
 from taskproject.db.versions import require_version
-from taskproject.db.violations import require_unique
+from taskproject.db.violations import StateConflict, require_unique
 from taskproject.tenancy.models import EventKind
 from taskproject.tenancy.services import event_append
 
 _CHANGEABLE: Final = frozenset({"name", "description", "lead_id"})
 
 
-class ProjectArchived(ValidationError):
+class ProjectArchived(StateConflict):
     """The project takes no new task while it is archived."""
 
 
@@ -75,10 +75,14 @@ def project_update(
 
 
 @transaction.atomic
-def project_set_archived(*, project_id: int, archived: bool, actor_id: int) -> Project:
+def project_set_archived(
+    *, project_id: int, archived: bool, actor_id: int, if_version: int | None = None
+) -> Project:
     """Archive a project or bring it back. Whether active tasks forbid it is the caller's question:
-    see `tasks.services.tasks.project_archive`. Raises `Project.DoesNotExist`."""
+    see `tasks.services.tasks.project_archive`. Raises `Project.DoesNotExist`, and `VersionConflict`
+    if the project is no longer at `if_version`."""
     project = Project.objects.select_for_update(no_key=True).get(pk=project_id)
+    require_version("project", version=project.version, expected=if_version)
     if (project.archived_at is not None) == archived:
         return project
     project.archived_at = Now() if archived else None

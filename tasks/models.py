@@ -175,6 +175,7 @@ class Label(TenantModel):
         default="#8a8f98",
         validators=[RegexValidator(COLOUR_PATTERN, "A colour reads #rrggbb, in lower case.")],
     )
+    version = models.IntegerField(default=1, db_default=1, editable=False)
 
     class Meta(TenantModel.Meta):
         abstract = False
@@ -224,6 +225,7 @@ class Comment(TenantModel):
     task = TenantForeignKey(Task, related_name="comments")
     author = MemberKey(editable=False)
     body = models.TextField()
+    version = models.IntegerField(default=1, db_default=1, editable=False)
     created_at = models.DateTimeField(db_default=Now(), editable=False)
     edited_at = models.DateTimeField(null=True, editable=False)
 

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+from typing import Any
+
 from django.core.exceptions import ValidationError
+from django.db.models import F
 
 
 class VersionConflict(ValidationError):
@@ -16,3 +20,12 @@ def require_version(name: str, *, version: int, expected: int | None) -> None:
     """
     if expected is not None and version != expected:
         raise VersionConflict(f"The {name} is at version {version}, not {expected}.")
+
+
+def save_next_version(row: Any, fields: Collection[str]) -> None:
+    """Write those fields of a row and nothing else, at its next version. One statement.
+
+    The values that PostgreSQL finds, the version among them, come back with the UPDATE.
+    """
+    row.version = F("version") + 1
+    row.save(update_fields=[*fields, "version"])

@@ -14,6 +14,11 @@ from django.db.models import F, Model, UniqueConstraint
 
 from taskproject.db.keys import TenantReference
 
+
+class StateConflict(ValidationError):
+    """What was asked for is well-formed, and the state of other rows forbids it."""
+
+
 _TENANT: Final = "tenant"
 _PERSON: Final = "user_id"  # what a reference to a membership ends in
 

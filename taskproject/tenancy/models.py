@@ -35,6 +35,7 @@ class Tenant(models.Model):
         help_text="Its name in addresses, such as acme in /api/v1/tenants/acme/.",
     )
     name = models.CharField(max_length=200)
+    version = models.IntegerField(default=1, db_default=1, editable=False)
     created_at = models.DateTimeField(db_default=Now(), editable=False)
 
     class Meta:
@@ -69,6 +70,7 @@ class Membership(models.Model):
     user = models.ForeignKey(User, models.DB_CASCADE, db_index=False, related_name="memberships")
     role = models.SmallIntegerField(choices=Role, default=Role.MEMBER)
     active = models.BooleanField(default=True)
+    version = models.IntegerField(default=1, db_default=1, editable=False)
     created_at = models.DateTimeField(db_default=Now(), editable=False)
 
     class Meta:

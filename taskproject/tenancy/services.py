@@ -15,6 +15,8 @@ from django.utils import timezone
 
 from taskproject.db.context import adopt_tenant, require_tenant_id, tenant_context
 from taskproject.db.values import require_instant, require_storable
+from taskproject.db.versions import require_version, save_next_version
+from taskproject.db.violations import StateConflict
 from taskproject.tenancy import credentials
 from taskproject.tenancy.credentials import Identity
 from taskproject.tenancy.models import (
@@ -28,6 +30,10 @@ from taskproject.tenancy.models import (
     User,
     default_scopes,
 )
+
+
+class OutOfReach(ValidationError):
+    """The actor's role is below the one that this would give, take or change."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,18 +55,22 @@ def tenant_create(*, slug: str, name: str) -> Tenant:
 
 
 @transaction.atomic
-def tenant_rename(*, tenant: Tenant, name: str, actor_id: int | None = None) -> Tenant:
+def tenant_rename(
+    *, tenant: Tenant, name: str, actor_id: int | None = None, if_version: int | None = None
+) -> Tenant:
     """Give a tenant another name; its slug stays. Three statements, one if nothing changes.
 
-    Raises `ValidationError` for an empty or long name, or one that can't be stored.
+    Raises `ValidationError` for an empty or long name, or one that can't be stored, and
+    `VersionConflict` if the tenant is no longer at `if_version`.
     """
     require_storable(name=name)
     tenant = Tenant.objects.select_for_update(no_key=True).get(pk=tenant.pk)
+    require_version("tenant", version=tenant.version, expected=if_version)
     old, tenant.name = tenant.name, name
     tenant.clean_fields()
     if tenant.name == old:
         return tenant
-    tenant.save(update_fields=["name"])
+    save_next_version(tenant, ["name"])
     with tenant_context(tenant):
         changes = {"name": [old, tenant.name]}
         event_append(EventKind.TENANT_UPDATED, actor_id=actor_id, changes=changes)
@@ -73,8 +83,8 @@ def member_add(
 ) -> Membership:
     """Make a user a member, or bring a deactivated member back with that role.
 
-    Raises `ValidationError` if the user is an active member already, or the actor's own role does
-    not reach the new role or the one that the former member had.
+    Raises `ValidationError` if the user is an active member already, `OutOfReach` if the actor's
+    own role does not reach the new role or the one that the former member had.
     """
     _require_reach(tenant, actor_id, role)
     membership, created = Membership.objects.select_for_update(no_key=True).get_or_create(
@@ -85,7 +95,7 @@ def member_add(
             raise ValidationError(f"{user.username} is a member of {tenant.slug} already.")
         _require_reach(tenant, actor_id, Role(membership.role))
         membership.role, membership.active = role, True
-        membership.save(update_fields=["role", "active"])
+        save_next_version(membership, ["role", "active"])
     _record_member(tenant, user, EventKind.MEMBER_ADDED, {"role": role.label}, actor_id)
     return membership
 
@@ -96,7 +106,8 @@ def member_invite(*, tenant: Tenant, username: str, role: Role, actor_id: int | 
 
     A name that nobody has becomes a user without a password: the answer does not tell whether a
     stranger exists, which is why the name is judged before it is looked for. Raises
-    `ValidationError` on `username` for a malformed name, and for an active member.
+    `ValidationError` on `username` for a malformed name, and for an active member; `OutOfReach` as
+    `member_add` does.
     """
     name = User.normalize_username(username)
     User(username=name, password=make_password(None)).clean_fields()
@@ -104,38 +115,49 @@ def member_invite(*, tenant: Tenant, username: str, role: Role, actor_id: int | 
     try:
         return member_add(tenant=tenant, user=user, role=role, actor_id=actor_id)
     except ValidationError as error:
-        raise ValidationError({"username": error.messages}) from error
+        raise type(error)({"username": error.messages}) from error
 
 
 @transaction.atomic
-def member_set_role(*, membership: Membership, role: Role, actor_id: int | None = None) -> None:
+def member_set_role(
+    *,
+    membership: Membership,
+    role: Role,
+    actor_id: int | None = None,
+    if_version: int | None = None,
+) -> None:
     """Give a member another role; its tokens feel it at once. The same role changes nothing.
 
-    Raises `ValidationError` for the last active owner, who stays one, and if the actor's own role
-    does not reach both roles.
+    Raises `StateConflict` for the last active owner, who stays one, `OutOfReach` if the actor's own
+    role does not reach both roles, `VersionConflict` if the member is no longer at `if_version`.
     """
     membership, is_last_owner = _member_lock(membership)
+    require_version("member", version=membership.version, expected=if_version)
     _require_reach(membership.tenant, actor_id, Role(membership.role), role)
     if membership.role == role:
         return
     if is_last_owner:
         raise _last_owner(membership)
     membership.role = role
-    membership.save(update_fields=["role"])
+    save_next_version(membership, ["role"])
     _forget_tokens(membership)
     changes = {"role": role.label}
     _record_member(membership.tenant, membership.user, EventKind.MEMBER_CHANGED, changes, actor_id)
 
 
 @transaction.atomic
-def member_deactivate(*, membership: Membership, actor_id: int | None = None) -> None:
+def member_deactivate(
+    *, membership: Membership, actor_id: int | None = None, if_version: int | None = None
+) -> None:
     """End a membership and revoke its tokens; what the member did keeps its doer.
 
-    Done again it changes nothing. Raises `ValidationError` for the last active owner, and for a
-    role that the actor's own does not reach. The membership is locked first, as `token_issue` does:
-    no token can be issued beside it.
+    Done again it changes nothing. Raises `StateConflict` for the last active owner, `OutOfReach`
+    for a role that the actor's own does not reach, `VersionConflict` if the member is no longer at
+    `if_version`. The membership is locked first, as `token_issue` does: no token can be issued
+    beside it.
     """
     membership, is_last_owner = _member_lock(membership)
+    require_version("member", version=membership.version, expected=if_version)
     _require_reach(membership.tenant, actor_id, Role(membership.role))
     if not membership.active:
         return
@@ -149,12 +171,16 @@ def member_deactivate(*, membership: Membership, actor_id: int | None = None) ->
 
 
 @transaction.atomic
-def member_reactivate(*, membership: Membership, actor_id: int | None = None) -> None:
+def member_reactivate(
+    *, membership: Membership, actor_id: int | None = None, if_version: int | None = None
+) -> None:
     """Bring a deactivated member back with the role it had. Done again it changes nothing.
 
-    Its tokens stay revoked. Raises `ValidationError` for a role that the actor's does not reach.
+    Its tokens stay revoked. Raises `OutOfReach` for a role that the actor's does not reach,
+    `VersionConflict` if the member is no longer at `if_version`.
     """
     membership, _ = _member_lock(membership)
+    require_version("member", version=membership.version, expected=if_version)
     _require_reach(membership.tenant, actor_id, Role(membership.role))
     if not membership.active:
         _member_set_active(membership, active=True, actor_id=actor_id)
@@ -181,7 +207,7 @@ def _member_lock(membership: Membership) -> tuple[Membership, bool]:
 
 
 def _require_reach(tenant: Tenant, actor_id: int | None, *roles: Role) -> None:
-    """Raise `ValidationError` unless the actor is an active member whose role is at least `roles`.
+    """Raise `OutOfReach` unless the actor is an active member whose role is at least `roles`.
 
     One statement, asked while the row it is about is locked, so that no other request can raise
     that member meanwhile. None, for commands and the platform's operators, reaches everybody.
@@ -191,18 +217,18 @@ def _require_reach(tenant: Tenant, actor_id: int | None, *roles: Role) -> None:
     actors = Membership.objects.filter(tenant=tenant, user_id=actor_id, active=True)
     own = actors.values_list("role", flat=True).first()  # index: membership_user_uniq
     if own is None or own < max(roles):
-        raise ValidationError("Your role in this tenant does not reach this member or this role.")
+        raise OutOfReach("Your role in this tenant does not reach this member or this role.")
 
 
 def _member_set_active(membership: Membership, *, active: bool, actor_id: int | None) -> None:
     membership.active = active
-    membership.save(update_fields=["active"])
+    save_next_version(membership, ["active"])
     changes = {"active": active}
     _record_member(membership.tenant, membership.user, EventKind.MEMBER_CHANGED, changes, actor_id)
 
 
-def _last_owner(membership: Membership) -> ValidationError:
-    return ValidationError(
+def _last_owner(membership: Membership) -> StateConflict:
+    return StateConflict(
         f"{membership.user.username} is the last owner of {membership.tenant.slug}: make another"
         " member an owner first."
     )

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Final
 
-from django.core.exceptions import ValidationError
 from django.db import connection
 
 from taskproject.db.context import require_tenant_id
+from taskproject.db.violations import StateConflict
 
 CYCLE_DEPTH: Final = 100
 
@@ -30,7 +30,7 @@ _PARENTS: Final = _WALK.format(
 
 
 def refuse_dependency_cycle(*, blocker_id: int, blocked_id: int) -> None:
-    """Raise `ValidationError` if the blocker waits for the blocked already. Two statements.
+    """Raise `StateConflict` if the blocker waits for the blocked already. Two statements.
 
     A lock of the tenant, held to the end of the transaction, keeps two additions apart that would
     close a cycle together.
@@ -39,7 +39,7 @@ def refuse_dependency_cycle(*, blocker_id: int, blocked_id: int) -> None:
 
 
 def refuse_parent_cycle(*, task_id: int, parent_id: int) -> None:
-    """Raise `ValidationError` if the parent is the task itself or a part of it. Two statements,
+    """Raise `StateConflict` if the parent is the task itself or a part of it. Two statements,
     under a lock as above."""
     _refuse(_PARENTS, "parent", start=parent_id, goal=task_id)
 
@@ -54,7 +54,7 @@ def _refuse(walk: str, lock: str, *, start: int, goal: int) -> None:
         cursor.execute(walk, values)
         reached, depth = cursor.fetchone()
     if reached:
-        raise ValidationError("This would close a cycle.")
+        raise StateConflict("This would close a cycle.")
     if depth >= CYCLE_DEPTH:
         # Beyond it the answer would be a guess.
-        raise ValidationError(f"Chains of more than {CYCLE_DEPTH} tasks are refused.")
+        raise StateConflict(f"Chains of more than {CYCLE_DEPTH} tasks are refused.")

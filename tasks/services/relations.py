@@ -10,7 +10,8 @@ from django.db import transaction
 from django.db.models.functions import Now
 
 from taskproject.db.values import require_storable, storable
-from taskproject.db.violations import require_unique
+from taskproject.db.versions import require_version, save_next_version
+from taskproject.db.violations import StateConflict, require_unique
 from taskproject.tenancy.models import Event, EventKind
 from taskproject.tenancy.services import event_append
 from tasks import selectors
@@ -35,16 +36,19 @@ def label_create(*, name: str, actor_id: int, colour: str | None = None) -> Labe
 
 
 @transaction.atomic
-def label_update(*, label_id: int, actor_id: int, **changes: Any) -> Label:
+def label_update(
+    *, label_id: int, actor_id: int, if_version: int | None = None, **changes: Any
+) -> Label:
     """Change a label's name or colour and nothing else. Four statements, one if nothing differs.
 
     The event tells the name that the label has now as `label`. Raises `Label.DoesNotExist`,
-    `ValidationError` for a malformed value or a name that is taken in any case, `TypeError` for a
-    field that can't be changed.
+    `VersionConflict` if the label is no longer at `if_version`, `ValidationError` for a malformed
+    value or a name that is taken in any case, `TypeError` for a field that can't be changed.
     """
     if unknown := set(changes) - _LABEL_CHANGEABLE:
         raise TypeError(f"A label's {', '.join(sorted(unknown))} can't be changed.")
     label = Label.objects.select_for_update(no_key=True).get(pk=label_id)
+    require_version("label", version=label.version, expected=if_version)
     changed: dict[str, Any] = {
         name: [getattr(label, name), value]
         for name, value in changes.items()
@@ -57,7 +61,7 @@ def label_update(*, label_id: int, actor_id: int, **changes: Any) -> Label:
     require_storable(name=label.name)
     label.clean_fields(exclude=["tenant"])
     require_unique(label)
-    label.save(update_fields=list(changed))
+    save_next_version(label, list(changed))
     event_append(
         EventKind.LABEL_UPDATED, actor_id=actor_id, changes={"label": label.name, **changed}
     )
@@ -65,13 +69,14 @@ def label_update(*, label_id: int, actor_id: int, **changes: Any) -> Label:
 
 
 @transaction.atomic
-def label_delete(*, label_id: int, actor_id: int) -> None:
+def label_delete(*, label_id: int, actor_id: int, if_version: int | None = None) -> None:
     """Delete a label, and with it its place on every task. Three statements. Raises
-    `Label.DoesNotExist`.
+    `Label.DoesNotExist`, and `VersionConflict` if the label is no longer at `if_version`.
 
     One event tells of it: the tasks that carried the label have none, and stay at their version.
     """
     label = Label.objects.select_for_update().get(pk=label_id)
+    require_version("label", version=label.version, expected=if_version)
     label.delete()
     event_append(EventKind.LABEL_DELETED, actor_id=actor_id, changes={"name": label.name})
 
@@ -79,7 +84,7 @@ def label_delete(*, label_id: int, actor_id: int) -> None:
 @transaction.atomic
 def task_label_add(*, task_id: int, label_id: int, actor_id: int) -> bool:
     """Put a label on a task, and tell whether it was not there yet. Raises `Task.DoesNotExist`,
-    `Label.DoesNotExist`, and `ValidationError` beyond 20 labels."""
+    `Label.DoesNotExist`, and `StateConflict` beyond 20 labels."""
     task = task_lock(task_id)
     label = Label.objects.get(pk=label_id)
     _, created = TaskLabel.objects.get_or_create(task=task, label=label)
@@ -116,7 +121,7 @@ def task_labels_set(
     what somebody else has put on or taken off meanwhile stays so.
 
     Two statements if nothing changes, at most six otherwise, however many labels. Raises
-    `Task.DoesNotExist`, `Label.DoesNotExist` for any of the labels, and `ValidationError` beyond
+    `Task.DoesNotExist`, `Label.DoesNotExist` for any of the labels, and `StateConflict` beyond
     20 of them.
     """
     task = task_lock(task_id)
@@ -154,8 +159,8 @@ def _record_labels(task: Task, actor_id: int, *, gone: list[str], new: list[str]
     )
 
 
-def _too_many_labels() -> ValidationError:
-    return ValidationError(f"A task can carry {LABELS_PER_TASK} labels.")
+def _too_many_labels() -> StateConflict:
+    return StateConflict(f"A task can carry {LABELS_PER_TASK} labels.")
 
 
 @transaction.atomic
@@ -170,26 +175,32 @@ def comment_add(*, task_id: int, body: str, actor_id: int) -> Comment:
 
 
 @transaction.atomic
-def comment_edit(*, comment_id: int, body: str, actor_id: int) -> Comment:
+def comment_edit(
+    *, comment_id: int, body: str, actor_id: int, if_version: int | None = None
+) -> Comment:
     """Say it in other words, and note when. Three statements, one if the words are the same.
 
     Who may edit whose comment is the caller's question. Raises `Comment.DoesNotExist`,
-    `Task.DoesNotExist` if its task is deleted, and `ValidationError` as `comment_add` does.
+    `Task.DoesNotExist` if its task is deleted, `VersionConflict` if the comment is no longer at
+    `if_version`, and `ValidationError` as `comment_add` does.
     """
     _require_body(body)
     comment = _comment_lock(comment_id)
+    require_version("comment", version=comment.version, expected=if_version)
     if comment.body != body:
         comment.body, comment.edited_at = body, Now()
-        comment.save(update_fields=["body", "edited_at"])
+        save_next_version(comment, ["body", "edited_at"])
         task_record(EventKind.COMMENT_EDITED, comment.task, actor_id, {"comment": comment.pk})
     return comment
 
 
 @transaction.atomic
-def comment_delete(*, comment_id: int, actor_id: int) -> None:
-    """Take a comment away for good. Three statements. Raises `Comment.DoesNotExist`, and
-    `Task.DoesNotExist` if its task is deleted."""
+def comment_delete(*, comment_id: int, actor_id: int, if_version: int | None = None) -> None:
+    """Take a comment away for good. Three statements. Raises `Comment.DoesNotExist`,
+    `Task.DoesNotExist` if its task is deleted, and `VersionConflict` if the comment is no longer
+    at `if_version`."""
     comment = _comment_lock(comment_id)
+    require_version("comment", version=comment.version, expected=if_version)
     comment.delete()
     task_record(EventKind.COMMENT_DELETED, comment.task, actor_id, {"comment": comment_id})
 
@@ -212,7 +223,7 @@ def _comment_lock(comment_id: int) -> Comment:
 def dependency_add(*, blocker_id: int, blocked_id: int, actor_id: int) -> Dependency:
     """Say that one task can't be done before another.
 
-    Raises `Task.DoesNotExist`, and `ValidationError` if it exists or would close a cycle. Two
+    Raises `Task.DoesNotExist`, and `StateConflict` if it exists or would close a cycle. Two
     additions at once can't close a cycle together: a lock of the tenant keeps them apart.
     """
     tasks = Task.objects.filter(deleted_at=None).order_by("pk").select_for_update(no_key=True)
@@ -224,7 +235,7 @@ def dependency_add(*, blocker_id: int, blocked_id: int, actor_id: int) -> Depend
         blocker_id=blocker_id, blocked_id=blocked_id
     )
     if not created:
-        raise ValidationError("This dependency exists already.")
+        raise StateConflict("This dependency exists already.")
     task_record(EventKind.DEPENDENCY_ADDED, found[blocked_id], actor_id, {"blocker": blocker_id})
     return dependency
 

@@ -16,6 +16,7 @@ from projects.models import DESCRIPTION_BYTES, Project
 from projects.services import numbers_take, project_require_open, project_set_archived
 from taskproject.db.values import require_instant, storable
 from taskproject.db.versions import require_version
+from taskproject.db.violations import StateConflict
 from taskproject.tenancy.models import EventKind
 from taskproject.tenancy.selectors import member_is_active
 from taskproject.tenancy.services import event_append
@@ -132,10 +133,11 @@ def task_update(
 
 
 @transaction.atomic
-def task_delete(*, task_id: int, actor_id: int) -> None:
-    """Delete a task softly: it leaves every list and can be restored. Raises
-    `Task.DoesNotExist`."""
+def task_delete(*, task_id: int, actor_id: int, if_version: int | None = None) -> None:
+    """Delete a task softly: it leaves every list and can be restored. Raises `Task.DoesNotExist`,
+    and `VersionConflict` if the task is no longer at `if_version`."""
     task = task_lock(task_id)
+    require_version("task", version=task.version, expected=if_version)
     task.deleted_at = Now()
     _write(task, ["deleted_at"])
     task_record(EventKind.TASK_DELETED, task, actor_id, {})
@@ -154,17 +156,20 @@ def task_restore(*, task_id: int, actor_id: int) -> Task:
 
 
 @transaction.atomic
-def project_archive(*, project_id: int, actor_id: int) -> Project:
+def project_archive(*, project_id: int, actor_id: int, if_version: int | None = None) -> Project:
     """Archive a project that has no active task.
 
-    Raises `ValidationError` if it has one, `Project.DoesNotExist`. The project's row is locked
+    Raises `StateConflict` if it has one, `VersionConflict` if it is no longer at `if_version`,
+    `Project.DoesNotExist`. The project's row is locked
     before the question; a new task takes its number from that row, and one that becomes active
     locks it too: none can slip in.
     """
     Project.objects.select_for_update(no_key=True).get(pk=project_id)
     if selectors.project_has_active_tasks(project_id=project_id):
-        raise ValidationError("The project has active tasks: finish or cancel them first.")
-    return project_set_archived(project_id=project_id, archived=True, actor_id=actor_id)
+        raise StateConflict("The project has active tasks: finish or cancel them first.")
+    return project_set_archived(
+        project_id=project_id, archived=True, actor_id=actor_id, if_version=if_version
+    )
 
 
 def task_validate(task: Task) -> None:

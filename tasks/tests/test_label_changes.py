@@ -74,7 +74,7 @@ def test_a_label_gets_another_name_and_colour(bug: Label, cast: Cast) -> None:
 
 @pytest.mark.parametrize("changes", [{}, {"name": "Bug"}, {"colour": "#8a8f98", "name": "Bug"}])
 def test_a_change_that_changes_nothing_writes_nothing(
-    changes: dict[str, str], bug: Label, cast: Cast
+    changes: dict[str, Any], bug: Label, cast: Cast
 ) -> None:
     with recorded() as statements:
         label_update(label_id=bug.pk, actor_id=cast.bob.pk, **changes)
