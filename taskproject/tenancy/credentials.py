@@ -1,4 +1,4 @@
-"""Tokens as text, who a token speaks for, and the short memory of tokens that were checked.
+"""Tokens as text, who a request speaks for, and the short memory of whom was checked.
 
 A token reads `tp_<tenant>_<prefix><secret>`: it names its tenant, so that it can be looked up
 behind that tenant's walls; 8 characters that lists may show; and 256 random bits.
@@ -11,11 +11,10 @@ import secrets
 import string
 import time
 from dataclasses import asdict, dataclass
-from typing import Any, Final
-
-from django.db import transaction
+from typing import Final
 
 from taskproject import caching
+from taskproject.caching import Reading
 
 REMEMBERED_S: Final = 30
 PREFIX_LENGTH: Final = 8
@@ -27,7 +26,7 @@ _MAX_TENANT_ID: Final = 2**63 - 1
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """Who a token speaks for, and how far."""
+    """Who a token or a session speaks for in one tenant, and how far."""
 
     tenant_id: int
     tenant_slug: str
@@ -36,6 +35,7 @@ class Identity:
     role: int
     scopes: tuple[str, ...]
     expires_at: float | None  # seconds since 1970
+    limited_as: str  # tells a tenant's tokens and logged-in users apart where requests are counted
 
     @property
     def expired(self) -> bool:
@@ -68,27 +68,53 @@ def digest(text: str) -> bytes:
     return hashlib.sha256(text.encode(errors="surrogatepass")).digest()
 
 
-def recall(token_digest: bytes) -> Identity | None:
-    """The identity that was checked within the last 30 s. One Redis round trip, no SQL."""
-    kept: dict[str, Any] | None = caching.get(_key(token_digest))
-    if kept is None:
-        return None
+def token_label(token_digest: bytes) -> str:
+    """What tells a token from the tenant's others and gives nothing of its text away."""
+    return f"token:{token_digest[:8].hex()}"
+
+
+def recall_token(tenant_id: int, token_digest: bytes) -> tuple[Identity | None, Reading]:
+    """Whom a token was found to speak for within the last 30 s. One round trip, no SQL.
+
+    None if that is not known; `remember` then takes the reading.
+    """
+    return _recall(f"token:{token_digest.hex()}", subject=_tenant_access(tenant_id))
+
+
+def recall_member(user_id: int, slug: str) -> tuple[Identity | None, Reading]:
+    """The same for a logged-in user in the tenant of a slug."""
+    return _recall(f"member:{slug}", subject=_user_access(user_id))
+
+
+def remember(reading: Reading, identity: Identity) -> None:
+    """Keep a checked identity for at most 30 s, unless it has changed since the reading."""
+    caching.keep(reading, asdict(identity), lifetime_s=REMEMBERED_S)
+
+
+def forget_tokens_on_commit(tenant_id: int) -> None:
+    """Forget whom the tokens of a tenant speak for once the transaction has committed."""
+    caching.bump_on_commit([_tenant_access(tenant_id)])
+
+
+def forget_member_on_commit(tenant_id: int, user_id: int) -> None:
+    """The same for a member, of whom tokens and sessions may speak."""
+    caching.bump_on_commit([_tenant_access(tenant_id), _user_access(user_id)])
+
+
+def _tenant_access(tenant_id: int) -> str:
+    return f"access:{tenant_id}"
+
+
+def _user_access(user_id: int) -> str:
+    # By user and not by tenant: a session's tenant is known by its slug only.
+    return f"member:{user_id}"
+
+
+def _recall(key: str, *, subject: str) -> tuple[Identity | None, Reading]:
+    reading = caching.read(key, subject=subject)
+    if reading.value is None:
+        return None, reading
     try:
-        return Identity(**{**kept, "scopes": tuple(kept["scopes"])})
+        return Identity(**{**reading.value, "scopes": tuple(reading.value["scopes"])}), reading
     except (TypeError, KeyError):
-        return None  # kept by another version of this code
-
-
-def remember(token_digest: bytes, identity: Identity) -> None:
-    """Keep a checked identity for at most 30 s."""
-    caching.add(_key(token_digest), asdict(identity), lifetime_s=REMEMBERED_S)
-
-
-def forget_on_commit(digests: list[bytes]) -> None:
-    """Forget identities once the transaction has committed, and refuse late-comers' old ones."""
-    keys = [_key(each) for each in digests]
-    transaction.on_commit(lambda: caching.remove(keys, lifetime_s=2 * REMEMBERED_S))
-
-
-def _key(token_digest: bytes) -> str:
-    return f"token:{token_digest.hex()}"
+        return None, reading  # kept by another version of this code

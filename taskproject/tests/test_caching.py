@@ -1,149 +1,175 @@
-"""The cache, a cache that fails, and what the health checks say of it."""
+"""Values in the cache, what they cost, and a cache that fails."""
 
 from __future__ import annotations
 
 import logging
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from django.core.cache import cache
-from django.core.exceptions import ImproperlyConfigured
-from django.db import connection
-from django.test import Client
-from django.test.utils import CaptureQueriesContext
-from django_redis import get_redis_connection
 from redis.exceptions import ConnectionError as CacheDown
 
 from taskproject import caching
-from taskproject.tests.outages import cache_hanging, cache_refused, database_down
-
-
-class Clock:
-    """Time that passes when it is told to."""
-
-    def __init__(self) -> None:
-        self.now_s = 1000.0
-
-    def __call__(self) -> float:
-        return self.now_s
+from taskproject.tests.cached import (
+    Clock,
+    bump,
+    generation_key,
+    get,
+    lifetime_s,
+    put,
+    read,
+    redis,
+    value_key,
+)
+from taskproject.tests.outages import (
+    CacheRelay,
+    cache_hanging,
+    cache_refused,
+    no_cache,
+    own_cache,
+    relayed_cache,
+)
 
 
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
-    """The clock of a breaker that nothing has happened to yet."""
+    """The clock of a breaker that nothing has happened to yet, and of no missed bumps."""
     clock = Clock()
     monkeypatch.setattr(caching, "breaker", caching.Breaker(clock))
+    monkeypatch.setattr(caching, "missed", caching.MissedBumps(clock))
     return clock
 
 
 @pytest.fixture(autouse=True)
 def fresh_breaker(clock: Clock) -> None:
-    """No test leaves an open breaker to the next."""
+    """No test leaves an open breaker or a missed bump to the next."""
 
 
-def raw(key: str) -> bytes | None:
-    """The bytes that Redis holds."""
-    client: Any = get_redis_connection()
-    kept: bytes | None = client.get(cache.make_key(key))
-    return kept
-
-
-def lifetime_s(key: str) -> float:
-    client: Any = get_redis_connection()
-    return float(client.pttl(cache.make_key(key))) / 1000
+@pytest.fixture
+def relay(tmp_path: Path) -> Iterator[CacheRelay]:
+    """A relay before the cache, which counts trips and fails when it is told to."""
+    with relayed_cache(tmp_path) as relay:
+        yield relay
 
 
 # Values
 
 
-def test_what_was_added_is_found() -> None:
-    caching.add("k", {"a": [1, None, "ä"]}, lifetime_s=30)
+@pytest.mark.parametrize("value", [{"a": [1, None, "ä"]}, 0, "", [], False, "|", 2**53, "\ud800"])
+def test_what_was_kept_is_found(value: Any) -> None:
+    put(value)
 
-    assert caching.get("k") == {"a": [1, None, "ä"]}
-
-
-def test_what_was_never_added_is_none() -> None:
-    assert caching.get("k") is None
+    assert get() == value
 
 
-def test_add_does_not_overwrite() -> None:
-    caching.add("k", "first", lifetime_s=30)
-    caching.add("k", "second", lifetime_s=30)
+def test_what_was_never_kept_is_none() -> None:
+    assert get() is None
 
-    assert caching.get("k") == "first"
+
+def test_subjects_and_keys_are_apart() -> None:
+    put("one", "k", "access:1")
+    put("two", "k", "access:2")
+    put("other", "l", "access:1")
+
+    assert [get("k", "access:1"), get("k", "access:2"), get("l", "access:1")] == [
+        "one",
+        "two",
+        "other",
+    ]
 
 
 def test_a_value_lives_at_most_as_long_as_it_was_given_and_at_least_four_fifths() -> None:
     for number in range(30):
-        caching.add(f"k{number}", 1, lifetime_s=100)
+        put(1, f"k{number}", lifetime_s=50)
 
     lives = [lifetime_s(f"k{number}") for number in range(30)]
-    assert all(79 < life <= 100 for life in lives)
+    assert all(39 < life <= 50 for life in lives)
     assert len({round(life) for life in lives}) > 3, "values made together expire apart"
 
 
-def test_a_value_lives_for_a_second_at_least() -> None:
-    caching.add("k", 1, lifetime_s=0.1)
+def test_no_value_lives_longer_than_a_minute() -> None:
+    for number in range(30):
+        put(1, f"k{number}", lifetime_s=3600)
 
-    assert 0 < lifetime_s("k") <= 1
-
-
-def test_what_was_removed_is_gone() -> None:
-    for key in ("a", "b", "c"):
-        caching.add(key, key, lifetime_s=30)
-
-    caching.remove(["a", "b"], lifetime_s=60)
-
-    assert [caching.get(key) for key in ("a", "b", "c")] == [None, None, "c"]
+    assert all(47 < lifetime_s(f"k{number}") <= 60 for number in range(30))
 
 
-def test_a_reader_from_before_the_removal_can_not_bring_the_old_value_back() -> None:
-    caching.remove(["k"], lifetime_s=60)
+def test_the_time_counts_from_the_reading_on_and_not_from_the_keeping(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    early, late, now_s = read("early"), read("late"), time.monotonic()
 
-    caching.add("k", "old", lifetime_s=30)
+    monkeypatch.setattr(time, "monotonic", lambda: now_s + 20)
+    caching.keep(early, "slow", lifetime_s=50)
+    monkeypatch.setattr(time, "monotonic", lambda: now_s + 60)
+    caching.keep(late, "too slow", lifetime_s=60)
 
-    assert caching.get("k") is None
-    assert 59 < lifetime_s("k") <= 60
-
-
-def test_the_mark_of_a_removal_passes() -> None:
-    caching.remove(["k"], lifetime_s=1)
-    cache.expire("k", 0)  # type: ignore[attr-defined]
-
-    caching.add("k", "new", lifetime_s=30)
-
-    assert caching.get("k") == "new"
-
-
-def test_removing_nothing_asks_nothing(tmp_path: Path) -> None:
-    with cache_refused(tmp_path):
-        for _ in range(3):
-            caching.remove([], lifetime_s=60)
-
-    assert not caching.breaker.is_open
+    assert 19 < lifetime_s("early") <= 30
+    assert get("late") is None
 
 
 def test_values_are_json_in_redis_and_never_pickle() -> None:
-    caching.add("k", {"user": "ä", "scopes": ["read"]}, lifetime_s=30)
-    caching.remove(["gone"], lifetime_s=30)
+    put({"user": "ä", "scopes": ["read"]})
 
-    assert raw("k") == b'{"user": "\\u00e4", "scopes": ["read"]}'
-    assert raw("gone") == b'{"gone": true}'
+    generation = redis().get(generation_key())
+    assert generation.isdigit()
+    assert redis().get(value_key("k")) == (generation + b'|{"user":"\\u00e4","scopes":["read"]}')
 
 
-def test_a_value_that_is_no_json_is_refused_when_it_is_written() -> None:
+def test_a_value_that_is_no_json_is_refused_when_it_is_kept() -> None:
     with pytest.raises(TypeError):
-        caching.add("k", object(), lifetime_s=30)
+        put(object())
 
 
-@pytest.mark.parametrize("junk", [b"\x80\x05K\x01.", b"{", b"", b"\xff\xfe", b"(lp0"])
+@pytest.mark.parametrize(
+    "junk", [b"\x80\x05K\x01.", b"{", b"", b"\xff\xfe", b"(lp0", b"[" * 100_000]
+)
 def test_bytes_that_are_no_json_are_a_miss(junk: bytes) -> None:
-    client: Any = get_redis_connection()
-    client.set(cache.make_key("k"), junk)
+    put("good")
+    generation = redis().get(generation_key())
 
-    assert caching.get("k") is None
+    for kept in (junk, generation + b"|" + junk, generation):
+        redis().set(value_key("k"), kept)
+        assert get() is None
+    assert not caching.breaker.is_open
+
+
+def test_a_miss_can_be_kept_over_bytes_that_are_no_json() -> None:
+    redis().set(value_key("k"), b"junk")
+
+    put("good")
+
+    assert get() == "good"
+
+
+# What it costs
+
+
+def test_a_hit_is_one_trip(relay: CacheRelay) -> None:
+    put("v")
+    relay.trips = 0
+
+    assert get() == "v"
+
+    assert relay.trips == 1
+
+
+def test_a_miss_is_one_trip_two_without_a_generation_and_one_to_keep(relay: CacheRelay) -> None:
+    read()
+    assert relay.trips == 2
+    reading = read()
+    assert relay.trips == 3
+    caching.keep(reading, "v", lifetime_s=30)
+    assert relay.trips == 4
+
+
+@pytest.mark.parametrize("subjects", [1, 30])
+def test_a_bump_is_one_trip_however_many_subjects(subjects: int, relay: CacheRelay) -> None:
+    bump(*(f"access:{number}" for number in range(subjects)))
+
+    assert relay.trips == 1
 
 
 # A cache that fails
@@ -151,9 +177,10 @@ def test_bytes_that_are_no_json_are_a_miss(junk: bytes) -> None:
 
 def use_it() -> None:
     """Each function once; none may raise, and a read misses."""
-    assert caching.get("k") is None
-    caching.add("k", 1, lifetime_s=30)
-    caching.remove(["k"], lifetime_s=30)
+    reading = read()
+    assert reading.value is None
+    caching.keep(reading, 1, lifetime_s=30)
+    bump()
 
 
 def test_a_cache_that_refuses_is_a_miss_and_no_error(tmp_path: Path) -> None:
@@ -161,10 +188,19 @@ def test_a_cache_that_refuses_is_a_miss_and_no_error(tmp_path: Path) -> None:
         use_it()
 
 
+def test_without_a_cache_everything_is_a_miss_and_nothing_is_remembered() -> None:
+    with no_cache():
+        use_it()
+        assert caching.answers()
+
+    assert caching.missed.due() == {}
+    assert not caching.breaker.is_open
+
+
 def test_a_cache_that_hangs_costs_its_timeout_and_no_error(tmp_path: Path) -> None:
     with cache_hanging(tmp_path):
         started = time.monotonic()
-        assert caching.get("k") is None
+        assert get() is None
         took_s = time.monotonic() - started
 
     assert 0.15 < took_s < 0.45
@@ -173,7 +209,7 @@ def test_a_cache_that_hangs_costs_its_timeout_and_no_error(tmp_path: Path) -> No
 def test_a_cache_that_goes_on_hanging_is_left_alone_after_three_times(tmp_path: Path) -> None:
     with cache_hanging(tmp_path):
         for _ in range(3):
-            caching.get("k")
+            get()
         started = time.monotonic()
         for _ in range(100):
             use_it()
@@ -182,12 +218,60 @@ def test_a_cache_that_goes_on_hanging_is_left_alone_after_three_times(tmp_path: 
     assert took_s < 0.1
 
 
+def test_a_cache_that_begins_to_hang_in_the_middle_is_a_miss(
+    relay: CacheRelay, clock: Clock
+) -> None:
+    put("v")
+
+    relay.hang()
+    assert [get() for _ in range(3)] == [None] * 3
+    assert caching.breaker.is_open
+    relay.recover()
+    clock.now_s += 5
+
+    assert get() == "v"
+
+
+def test_a_flushed_cache_is_a_miss_and_no_failure(tmp_path: Path) -> None:
+    with own_cache(tmp_path):
+        put("v")
+        redis().flushall()
+
+        assert get() is None
+        put("w")
+        assert get() == "w"
+    assert not caching.breaker.is_open
+
+
+def test_a_restarted_cache_is_found_again(tmp_path: Path) -> None:
+    with own_cache(tmp_path) as server:
+        put("v")
+        server.stop()
+        assert get() is None
+        server.start()
+
+        assert get() is None, "it has forgotten all"
+        put("w")
+        assert get() == "w"
+
+
+def test_a_connection_that_the_cache_has_ended_is_no_failure(relay: CacheRelay) -> None:
+    put("v")
+
+    relay.cut()
+
+    assert get() == "v"
+
+
+# The breaker
+
+
 def test_the_breaker_opens_at_the_third_failure_in_a_row(tmp_path: Path) -> None:
     states = []
     with cache_refused(tmp_path):
         for _ in range(3):
             states.append(caching.breaker.is_open)
-            caching.get("k")
+            get()
 
     assert [*states, caching.breaker.is_open] == [False, False, False, True]
 
@@ -195,32 +279,32 @@ def test_the_breaker_opens_at_the_third_failure_in_a_row(tmp_path: Path) -> None
 def test_an_answer_in_between_starts_the_count_again(tmp_path: Path) -> None:
     for _ in range(3):
         with cache_refused(tmp_path):
-            caching.get("k")
-            caching.get("k")
-        caching.get("k")
+            get()
+            get()
+        get()
 
     assert not caching.breaker.is_open
 
 
 def test_an_open_breaker_leaves_a_cache_alone_that_answers_again(tmp_path: Path) -> None:
-    caching.add("k", "there", lifetime_s=30)
+    put("there")
     with cache_refused(tmp_path):
         for _ in range(3):
-            caching.get("k")
+            get()
 
-    assert caching.get("k") is None
+    assert get() is None
 
 
 def test_the_breaker_closes_after_five_seconds(clock: Clock, tmp_path: Path) -> None:
-    caching.add("k", "there", lifetime_s=30)
+    put("there")
     with cache_refused(tmp_path):
         for _ in range(3):
-            caching.get("k")
+            get()
 
     clock.now_s += 4.9
-    assert caching.get("k") is None
+    assert get() is None
     clock.now_s += 0.1
-    assert caching.get("k") == "there"
+    assert get() == "there"
 
 
 def test_one_line_in_the_log_tells_of_an_outage(
@@ -241,7 +325,7 @@ def test_another_outage_is_another_line(
     with cache_refused(tmp_path):
         for _ in range(2):
             for _ in range(5):
-                caching.get("k")
+                get()
             clock.now_s += 5
 
     assert caplog.text.count("left alone") == 2
@@ -258,96 +342,3 @@ def test_the_breaker_counts_by_itself() -> None:
     breaker.fail(CacheDown("down"))
 
     assert (opened, breaker.is_open) == (True, False)
-
-
-# Health
-
-pages = pytest.mark.parametrize("address", ["/livez", "/readyz"])
-
-
-@pytest.mark.django_db
-def test_ready_means_that_database_and_cache_answer() -> None:
-    response = Client().get("/readyz")
-
-    assert response.status_code == 200
-    assert response.json() == {"status": "ready", "database": "ok", "cache": "ok"}
-
-
-@pytest.mark.django_db
-@pytest.mark.parametrize("outage", [cache_refused, cache_hanging])
-def test_without_the_cache_it_is_ready_and_says_so(outage: Any, tmp_path: Path) -> None:
-    with outage(tmp_path):
-        response = Client().get("/readyz")
-
-    assert response.status_code == 200
-    assert response.json() == {"status": "ready", "database": "ok", "cache": "down"}
-
-
-@pytest.mark.django_db
-def test_readiness_looks_at_the_cache_although_the_breaker_is_open(tmp_path: Path) -> None:
-    with cache_refused(tmp_path):
-        for _ in range(3):
-            caching.get("k")
-
-    assert Client().get("/readyz").json()["cache"] == "ok"
-
-
-@pytest.mark.django_db
-def test_without_the_database_it_is_unready(tmp_path: Path) -> None:
-    with database_down(tmp_path):
-        response = Client().get("/readyz")
-
-    assert response.status_code == 503
-    assert response.json() == {"status": "unready", "database": "down", "cache": "ok"}
-    assert response["Retry-After"] == "1"
-
-
-@pytest.mark.django_db
-def test_with_a_role_that_must_not_serve_it_is_unready(monkeypatch: pytest.MonkeyPatch) -> None:
-    def refuse(*args: Any) -> None:
-        raise ImproperlyConfigured("The role bypasses row-level security.")
-
-    monkeypatch.setattr(connection, "cursor", refuse)
-    response = Client().get("/readyz")
-
-    assert response.status_code == 503
-    assert response.json()["database"] == "refused"
-
-
-@pytest.mark.django_db
-def test_it_lives_without_a_database_and_without_a_cache(tmp_path: Path) -> None:
-    with database_down(tmp_path), cache_refused(tmp_path):
-        response = Client().get("/livez")
-
-    assert (response.status_code, response.json()) == (200, {"status": "alive"})
-
-
-@pytest.mark.django_db
-def test_living_asks_the_database_nothing_and_readiness_one_thing() -> None:
-    with CaptureQueriesContext(connection) as living:
-        Client().get("/livez")
-    with CaptureQueriesContext(connection) as readiness:
-        Client().get("/readyz")
-
-    assert living.captured_queries == []
-    (statement,) = readiness.captured_queries
-    assert statement["sql"].endswith("SELECT 1")  # a tenant's setting may travel with it
-
-
-@pages
-@pytest.mark.django_db
-def test_health_may_be_asked_with_get_and_head_only(address: str) -> None:
-    statuses = [getattr(Client(), method)(address).status_code for method in ("head", "post")]
-
-    assert statuses == [200, 405]
-
-
-@pages
-@pytest.mark.django_db
-def test_health_is_asked_over_plain_http_also_where_the_rest_is_not(
-    address: str, settings: Any
-) -> None:
-    settings.SECURE_SSL_REDIRECT = True
-
-    assert Client().get(address).status_code == 200
-    assert Client().get("/").status_code == 301

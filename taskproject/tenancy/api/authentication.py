@@ -1,10 +1,11 @@
-"""Bearer tokens for the REST API."""
+"""Who sends a request of the REST API: a token, or a person who is logged in."""
 
 from __future__ import annotations
 
+import copy
 from typing import Any
 
-from rest_framework.authentication import BaseAuthentication
+from rest_framework import authentication
 from rest_framework.exceptions import AuthenticationFailed, NotAuthenticated, NotFound
 from rest_framework.request import Request
 
@@ -13,7 +14,7 @@ from taskproject.tenancy.credentials import Identity
 from taskproject.tenancy.models import User
 
 
-class TokenAuthentication(BaseAuthentication):
+class TokenAuthentication(authentication.BaseAuthentication):
     """`Authorization: Bearer tp_…`: the token speaks for one user in one tenant.
 
     A token that is good for another tenant than the address names gets the answer that an absent
@@ -41,6 +42,32 @@ class TokenAuthentication(BaseAuthentication):
         # Built from what was checked; any other field is fetched when it is asked for.
         fields = ["id", "username", "is_active"]
         return User.from_db("default", fields, [identity.user_id, identity.username, True])
+
+
+class SessionAuthentication(authentication.SessionAuthentication):
+    """The session of the web admin: a person does in a tenant what the member's role allows.
+
+    Writing takes a CSRF token; without one it is a 403, whatever the tenant. A tenant that the
+    person is no active member of gets the answer that an absent one gets. Who is not logged in
+    stays anonymous.
+    """
+
+    def authenticate(self, request: Request) -> tuple[User, Identity] | None:
+        found = super().authenticate(request)
+        if found is None:
+            return None
+        user: Any = found[0]
+        identity = services.member_authenticate(user=user, slug=addressed_tenant(request))
+        if identity is None:
+            raise NotFound
+        return user, identity
+
+    def enforce_csrf(self, request: Request) -> None:
+        # Of a POST, Django would read the body first, to look for the token there. A body is read
+        # when it is known who sent it, and not before: as with PUT, the header counts.
+        asked = copy.copy(request._request)
+        asked.method = "PUT" if asked.method == "POST" else asked.method
+        super().enforce_csrf(asked)  # type: ignore[arg-type]
 
 
 def addressed_tenant(request: Request) -> Any:

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import hashlib
+import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
-from django.core.cache import cache
 from django.core.exceptions import ValidationError
-from django.http import HttpResponse
+from django.db import connection
 from django.test import Client
+from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from taskproject import caching
@@ -30,7 +33,9 @@ from taskproject.tenancy.services import (
     token_revoke,
 )
 from taskproject.tenancy.tests.sql import execute, fetch, refusal
-from taskproject.tests.cast import Cast, make_client, make_project, make_task
+from taskproject.tenancy.tests.things import essence
+from taskproject.tests.cast import Cast, make_cast, make_client, make_project, make_task
+from taskproject.tests.outages import forget_cached, relayed_cache
 
 URL = "/api/v1/tenants/alpha/tasks/"
 
@@ -38,6 +43,7 @@ URL = "/api/v1/tenants/alpha/tasks/"
 @pytest.fixture(autouse=True)
 def fresh_breaker(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(caching, "breaker", caching.Breaker())
+    monkeypatch.setattr(caching, "missed", caching.MissedBumps())
 
 
 @pytest.fixture
@@ -62,14 +68,19 @@ def revoke(token: ApiToken, run_on_commit: Any) -> None:
         token_revoke(prefix=token.prefix)
 
 
+def remembered(tenant: Tenant, text: str) -> Identity | None:
+    """Whom the cache knows a token to speak for."""
+    return credentials.recall_token(tenant.pk, credentials.digest(text))[0]
+
+
 def membership(tenant: Tenant, user: User) -> Membership:
     return Membership.objects.get(tenant=tenant, user=user)
 
 
 @pytest.fixture
-def dead_cache(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
+def dead_cache(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """A cache that refuses every connection; the list tells what was asked of it."""
-    asked = []
+    asked: list[str] = []
 
     def refuse(name: str) -> Callable[..., Any]:
         def call(*args: Any, **kwargs: Any) -> Any:
@@ -78,10 +89,12 @@ def dead_cache(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
 
         return call
 
-    with monkeypatch.context() as patch:
-        for name in ("get", "add", "set_many"):
-            patch.setattr(cache, name, refuse(name), raising=False)
-        yield asked
+    class Dead:
+        def __getattr__(self, name: str) -> Callable[..., Any]:
+            return refuse(name)
+
+    monkeypatch.setattr(caching, "_client", Dead)
+    return asked
 
 
 class TestIssuing:
@@ -150,14 +163,24 @@ class TestAuthentication:
             role=Role.OWNER,
             scopes=("read", "write"),
             expires_at=None,
+            limited_as=f"token:{hashlib.sha256(issued.text.encode()).hexdigest()[:16]}",
         )
+
+    def test_what_it_is_counted_as_tells_tokens_apart_and_not_what_they_are(
+        self, cast: Cast
+    ) -> None:
+        texts = [issue(cast.alpha, cast.alice).text for _ in range(20)]
+        found = [authenticate(text) for text in texts]
+        labels = {each.limited_as for each in found if each}
+        assert len(labels) == 20
+        assert not any(label.removeprefix("token:") in "".join(texts) for label in labels)
 
     def test_a_remembered_identity_is_the_same(self, cast: Cast) -> None:
         later = timezone.now() + timedelta(days=1)
         text = issue(cast.alpha, cast.vera, scopes=["read"], expires_at=later).text
         first = authenticate(text)
         assert first is not None
-        assert credentials.recall(credentials.digest(text)) == first
+        assert remembered(cast.alpha, text) == first
         assert authenticate(text) == first
 
     def test_its_tenant_becomes_the_active_one(self, cast: Cast, issued: IssuedToken) -> None:
@@ -241,7 +264,7 @@ class TestAuthentication:
                 return ApiToken.objects.get().last_used_at
 
         def use() -> None:
-            cache.clear()
+            forget_cached()
             authenticate(issued.text)
 
         assert last_used() is None
@@ -275,21 +298,51 @@ class TestAtOnce:
         assert authenticate(issued.text) is not None
         with django_capture_on_commit_callbacks() as callbacks, tenant_context(cast.alpha):
             token_revoke(prefix=issued.token.prefix)
-        assert credentials.recall(credentials.digest(issued.text)) is not None
+        assert remembered(cast.alpha, issued.text) is not None
         for callback in callbacks:
             callback()
-        assert credentials.recall(credentials.digest(issued.text)) is None
+        assert remembered(cast.alpha, issued.text) is None
 
     def test_a_late_reader_can_not_bring_the_old_identity_back(
-        self, issued: IssuedToken, django_capture_on_commit_callbacks: Any
+        self, cast: Cast, issued: IssuedToken, django_capture_on_commit_callbacks: Any
     ) -> None:
         """A reader asked the database before the revocation and remembers the answer after it."""
+        digest = credentials.digest(issued.text)
+        _, reading = credentials.recall_token(cast.alpha.pk, digest)
         late = authenticate(issued.text)
         assert late is not None
-        cache.clear()
         revoke(issued.token, django_capture_on_commit_callbacks)
-        credentials.remember(credentials.digest(issued.text), late)
+        credentials.remember(reading, late)
         assert authenticate(issued.text) is None
+
+    @pytest.mark.django_db(transaction=True)
+    def test_it_stops_for_its_revoker_while_others_use_it(self) -> None:
+        """Readers check the token all the time, so that there is always one in the middle."""
+        cast, done = make_cast(), threading.Event()
+        texts = [issue(cast.alpha, cast.alice).text]
+
+        def use() -> None:
+            while not done.is_set():
+                authenticate(texts[-1])
+            connection.close()
+
+        survivors = 0
+        with ThreadPoolExecutor(3) as pool:
+            using = [pool.submit(use) for _ in range(3)]
+            try:
+                for _ in range(100):
+                    token = issue(cast.alpha, cast.alice)
+                    texts.append(token.text)
+                    authenticate(token.text)
+                    with tenant_context(cast.alpha):
+                        token_revoke(prefix=token.token.prefix)
+                    survivors += authenticate(token.text) is not None
+            finally:
+                done.set()
+            for each in using:
+                each.result()
+
+        assert survivors == 0
 
     def test_revoking_twice_changes_nothing(
         self, cast: Cast, issued: IssuedToken, django_capture_on_commit_callbacks: Any
@@ -315,6 +368,14 @@ class TestAtOnce:
         other = issue(cast.alpha, cast.alice)
         revoke(issued.token, django_capture_on_commit_callbacks)
         assert authenticate(other.text) is not None
+
+    def test_another_tenants_tokens_stay_remembered(
+        self, cast: Cast, issued: IssuedToken, django_capture_on_commit_callbacks: Any
+    ) -> None:
+        other = issue(cast.beta, cast.carol)
+        authenticate(other.text)
+        revoke(issued.token, django_capture_on_commit_callbacks)
+        assert remembered(cast.beta, other.text) is not None
 
     def test_a_new_role_is_felt(
         self, cast: Cast, issued: IssuedToken, django_capture_on_commit_callbacks: Any
@@ -371,11 +432,6 @@ class TestWithoutACache:
         assert [client.get(URL).status_code for _ in range(5)] == [200] * 5
 
 
-def essence(response: HttpResponse) -> tuple[int, bytes, dict[str, str]]:
-    headers = {name: value for name, value in response.items() if name != "Date"}
-    return response.status_code, response.content, headers
-
-
 class TestOverRest:
     @pytest.fixture
     def client(self, cast: Cast) -> Client:
@@ -384,15 +440,14 @@ class TestOverRest:
 
     def test_a_foreign_tenant_looks_like_an_absent_one(self, client: Client) -> None:
         foreign, absent = (
-            essence(client.get(f"/api/v1/tenants/{slug}/tasks/"))  # type: ignore[arg-type]
-            for slug in ("beta", "betx")
+            essence(client.get(f"/api/v1/tenants/{slug}/tasks/")) for slug in ("beta", "betx")
         )
         assert foreign == absent
         assert foreign[0] == 404
 
     def test_and_like_an_address_that_does_not_exist(self, client: Client) -> None:
-        foreign = essence(client.get("/api/v1/tenants/beta/tasks/"))  # type: ignore[arg-type]
-        nowhere = essence(client.get("/api/v1/nowhere/"))  # type: ignore[arg-type]
+        foreign = essence(client.get("/api/v1/tenants/beta/tasks/"))
+        nowhere = essence(client.get("/api/v1/nowhere/"))
         assert foreign[:2] == nowhere[:2]
 
     @pytest.mark.parametrize("slug", ["beta", "betx", "ALPHA", "alpha-", "1"])
@@ -424,7 +479,7 @@ class TestOverRest:
         revoke(issued.token, django_capture_on_commit_callbacks)
         unknown = f"tp_{cast.alpha.pk}_" + "x" * 51
         answers = [
-            essence(Client(headers={"authorization": f"Bearer {text}"}).get(URL))  # type: ignore[arg-type]
+            essence(Client(headers={"authorization": f"Bearer {text}"}).get(URL))
             for text in (issued.text, unknown)
         ]
         assert answers[0] == answers[1]
@@ -432,3 +487,23 @@ class TestOverRest:
     def test_without_the_scope_to_read_nothing_is_read(self, cast: Cast) -> None:
         assert make_client(cast.alpha, cast.alice, scopes=["write"]).get(URL).status_code == 403
         assert make_client(cast.alpha, cast.vera, scopes=["read"]).get(URL).status_code == 200
+
+
+class TestCost:
+    """Round trips to Redis; those to PostgreSQL are counted in test_round_trips.py."""
+
+    def test_a_remembered_token_is_one_trip(
+        self, cast: Cast, issued: IssuedToken, tmp_path: Path
+    ) -> None:
+        with relayed_cache(tmp_path) as relay:
+            authenticate(issued.text)
+            for _ in range(3):
+                relay.trips = 0
+                with CaptureQueriesContext(connection) as queries:
+                    assert authenticate(issued.text) is not None
+                assert (relay.trips, queries.captured_queries) == (1, [])
+
+    def test_text_that_is_no_tokens_is_none(self, tmp_path: Path) -> None:
+        with relayed_cache(tmp_path) as relay:
+            assert authenticate("tp_x_secret") is None
+            assert relay.trips == 0
