@@ -44,6 +44,21 @@ class SnapshotHorizon(models.Func):
     output_field = TransactionIdField()
 
 
+class StopsEarly(models.Func):
+    """The number 1, by a function of which PostgreSQL expects a thousand rows and gets one.
+
+    Annotated to the rows of a page, it makes PostgreSQL sure that the LIMIT ends the query long
+    before the rows do: at any depth and by any statistics it reads them in order from an index, and
+    does not fetch and sort all of them because it expects few. Nobody reads the annotation.
+    """
+
+    # The sub-select hides the 1: PostgreSQL would expect one row of generate_series(1, 1).
+    template = "generate_series(1, (SELECT 1))"
+    arity = 0
+    set_returning = True
+    output_field = models.IntegerField()
+
+
 @models.TextField.register_lookup
 class OctetLength(models.Transform):
     """The length of a text in bytes of UTF-8: `description__bytes__lte=…`."""

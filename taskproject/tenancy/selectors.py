@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from django.db.models import QuerySet
 
 from taskproject.db.context import require_tenant_id
-from taskproject.db.fields import SnapshotHorizon
+from taskproject.db.fields import SnapshotHorizon, StopsEarly
 from taskproject.db.keyset import Keyset
 from taskproject.tenancy.models import ApiToken, Event, Membership, Tenant
+
+MEMBER_ORDER: Final = Keyset(("user_id",))
+TOKEN_ORDER: Final = Keyset(("id",), descending=True)
 
 
 def tenant_get(*, slug: str) -> Tenant:
@@ -52,6 +57,33 @@ def member_is_active(*, user_id: int) -> bool:
     ).exists()
 
 
+def member_named(*, username: str) -> Membership:
+    """A member of the active tenant, active or not, with its user. One statement. Raises
+    `Membership.DoesNotExist`, also for a stranger."""
+    return Membership.objects.select_related("user").get(  # index: membership_user_uniq
+        tenant_id=require_tenant_id(), user__username=username
+    )
+
+
+def member_list() -> QuerySet[Membership]:
+    """The members of the active tenant, deactivated ones too; paged by MEMBER_ORDER."""
+    return Membership.objects.filter(  # index: membership_user_uniq
+        tenant_id=require_tenant_id()
+    )
+
+
+def token_list() -> QuerySet[ApiToken]:
+    """The tokens of the active tenant, revoked ones too; paged by TOKEN_ORDER."""
+    return ApiToken.objects.all()  # index: api_token_tpk
+
+
+def token_get(*, prefix: str) -> ApiToken:
+    """The token of that prefix, with its user. One statement. Raises `ApiToken.DoesNotExist`."""
+    return ApiToken.objects.select_related("user").get(  # index: api_token_prefix_uniq
+        prefix=prefix
+    )
+
+
 def tokens_of(*, user_id: int) -> QuerySet[ApiToken]:
     """A member's tokens in the active tenant, newest first. A tenant has few, so no index finds
     those of one member: the key finds the tenant's."""
@@ -71,13 +103,20 @@ def project_events(*, project_id: int) -> QuerySet[Event]:
 
 
 def event_feed(*, after: tuple[int, int] = (0, 0), limit: int) -> QuerySet[Event]:
-    """At most `limit` events of the active tenant beyond `after`, a pair (xid, id), in that order.
+    """At most `limit` events of the active tenant beyond `after`, a pair (xid, id), in that order,
+    each with the user who acted. One statement.
 
     Only events below the snapshot's horizon come: each transaction that could still commit an
     event with a smaller xid has ended, so that a reader who goes on from the last pair it saw
     never misses one. A transaction that stays open delays the feed.
+
+    The pairs are those of one cluster: in another one, such as a dump is restored into,
+    transactions are counted anew.
     """
     settled = Event.objects.filter(xid__lt=SnapshotHorizon())  # index: event_feed_idx
+    # An import is one transaction. PostgreSQL guesses by the xid alone how many rows follow a pair:
+    # amid an import it expects few, and would fetch and sort all the rest of it.
+    settled = settled.select_related("actor").annotate(stops_early=StopsEarly())
     return Keyset(("xid", "id")).page(settled, key=after, limit=limit)
 
 
