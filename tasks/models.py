@@ -75,7 +75,8 @@ class Task(TenantModel):
         db_table = "task"
         constraints = [
             TenantPrimaryKey(name="task_tpk"),
-            # serves: task_get_by_number; lists of a project sorted by number, once there are any
+            # serves: task_get_by_number, task_shown, task_id_of,
+            # task_list of a project sorted by number
             models.UniqueConstraint(
                 fields=["tenant", "project", "number"], name="task_number_uniq"
             ),
@@ -115,7 +116,7 @@ class Task(TenantModel):
             models.Index(
                 fields=["tenant", "created_at", "id"], condition=LIVE, name="task_created_idx"
             ),
-            # serves: task_list of a status
+            # serves: task_list of a status, task_summary
             models.Index(
                 fields=["tenant", "status", "created_at", "id"],
                 condition=LIVE,
@@ -139,15 +140,27 @@ class Task(TenantModel):
                 condition=LIVE & Q(assignee__isnull=False),
                 name="task_assignee_idx",
             ),
-            # serves: tasks_due
+            # serves: task_list of an assignee and a status, task_summary
+            models.Index(
+                fields=["tenant", "assignee", "status", "created_at", "id"],
+                condition=LIVE & Q(assignee__isnull=False),
+                name="task_work_idx",
+            ),
+            # serves: tasks_open, task_list of a priority
+            models.Index(
+                fields=["tenant", "priority", "created_at", "id"],
+                condition=LIVE & OPEN,
+                name="task_priority_idx",
+            ),
+            # serves: tasks_due, task_summary
             models.Index(
                 fields=["tenant", "due_at", "id"],
                 condition=LIVE & OPEN & Q(due_at__isnull=False),
                 name="task_due_idx",
             ),
-            # serves: task_children
+            # serves: task_children, task_list of a parent
             models.Index(
-                fields=["tenant", "parent", "id"],
+                fields=["tenant", "parent", "created_at", "id"],
                 condition=Q(parent__isnull=False),
                 name="task_parent_idx",
             ),
@@ -157,9 +170,11 @@ class Task(TenantModel):
                 condition=Q(deleted_at__isnull=False),
                 name="task_deleted_idx",
             ),
-            # planned: the search of the REST API. Under row-level security nothing reaches it by
-            # itself: see docs/indexes.md.
-            GinIndex(fields=["tenant", "search"], name="task_search_idx"),
+            # serves: task_matches; under row-level security nothing reaches it but the function of
+            # that name, see docs/indexes.md. In KiB: what is pending is read by each search.
+            GinIndex(
+                fields=["tenant", "search"], gin_pending_list_limit=512, name="task_search_idx"
+            ),
         ]
 
     def __str__(self) -> str:
@@ -182,7 +197,7 @@ class Label(TenantModel):
         db_table = "label"
         constraints = [
             TenantPrimaryKey(name="label_tpk"),
-            # serves: label_list, labels_by_name
+            # serves: label_list, labels_folded, labels_by_name
             models.UniqueConstraint(F("tenant"), Lower("name"), name="label_name_uniq"),
             models.CheckConstraint(condition=~Q(name=""), name="label_name_chk"),
             models.CheckConstraint(
@@ -195,24 +210,32 @@ class Label(TenantModel):
 
 
 class TaskLabel(TenantModel):
-    """A label on a task."""
+    """A label on a task.
+
+    `task_created_at` is a copy of the task's `created_at`, which never changes: an index lists the
+    tasks of a label in the order of their making, and can only hold columns of one table.
+    """
 
     task = TenantForeignKey(Task, related_name="task_labels")
     label = TenantForeignKey(Label, related_name="task_labels")
+    task_created_at = models.DateTimeField(editable=False)
 
     class Meta(TenantModel.Meta):
         abstract = False
         db_table = "task_label"
         constraints = [
             TenantPrimaryKey(name="task_label_tpk"),
-            # serves: tasks_labelled
-            models.UniqueConstraint(fields=["tenant", "label", "task"], name="task_label_uniq"),
+            # serves: task_labels
+            models.UniqueConstraint(fields=["tenant", "task", "label"], name="task_label_uniq"),
             TenantReference(name="task_label_task_fk", field="task"),
             TenantReference(name="task_label_label_fk", field="label"),
         ]
         indexes = [
-            # serves: task_labels
-            models.Index(fields=["tenant", "task"], name="task_label_task_idx"),
+            # serves: task_list of a label, label_matches
+            models.Index(
+                fields=["tenant", "label", "task_created_at", "task"],
+                name="task_label_created_idx",
+            ),
         ]
 
     def __str__(self) -> str:
@@ -261,7 +284,7 @@ class Dependency(TenantModel):
         verbose_name_plural = "dependencies"
         constraints = [
             TenantPrimaryKey(name="dependency_tpk"),
-            # serves: task_blocks, dependency_exists
+            # serves: task_blocks, dependencies_of, dependency_exists
             models.UniqueConstraint(
                 fields=["tenant", "blocker", "blocked"], name="dependency_uniq"
             ),
@@ -270,8 +293,8 @@ class Dependency(TenantModel):
             models.CheckConstraint(condition=~Q(blocker=F("blocked")), name="dependency_self_chk"),
         ]
         indexes = [
-            # serves: task_blockers
-            models.Index(fields=["tenant", "blocked"], name="dependency_blocked_idx"),
+            # serves: task_blockers, dependencies_of
+            models.Index(fields=["tenant", "blocked", "blocker"], name="dependency_blocked_idx"),
         ]
 
     def __str__(self) -> str:

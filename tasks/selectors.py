@@ -3,49 +3,133 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Final
+from typing import Any, Final
 
-from django.db.models import F, QuerySet
-from django.db.models.functions import Lower
+from django.core.exceptions import ValidationError
+from django.db import connection
+from django.db.models import Exists, F, OuterRef, Q, QuerySet, Subquery, TextField, Value
+from django.db.models.expressions import Combinable
+from django.db.models.functions import Cast, Concat, Lower
 
+from projects.models import Project
+from taskproject.db.context import require_tenant_id
 from taskproject.db.keyset import Keyset
-from tasks.models import LIVE, OPEN, Comment, Dependency, Label, Status, Task
+from tasks.models import LIVE, OPEN, Comment, Dependency, Label, Priority, Status, Task, TaskLabel
+from tasks.search import no_words, search_of
 
-# The orders in which tasks are listed. Each ends with the id, and none sorts by a nullable column.
-TASK_SORTS = {
+# The orders in which tasks are listed. Each ends with a unique column, and each is for the lists
+# that have no null in it: `due` for tasks_due, `-priority` for tasks_open, `-deleted` for
+# tasks_deleted, `number` for the tasks of one project.
+TASK_SORTS: Final = {
     "created": Keyset(("created_at", "id")),
     "-created": Keyset(("created_at", "id"), descending=True),
+    "due": Keyset(("due_at", "id")),
+    "-priority": Keyset(("priority", "created_at", "id"), descending=True),
+    "number": Keyset(("number",)),
+    "-deleted": Keyset(("deleted_at", "id"), descending=True),
 }
-# The orders of lists that have one only. Each belongs to the selector that it is named after.
-DUE_ORDER: Final = Keyset(("due_at", "id"))
-DELETED_ORDER: Final = Keyset(("deleted_at", "id"), descending=True)
-LABELLED_ORDER: Final = Keyset(("labelled_id",), descending=True, twins=("id",))
+# The orders of the tasks of a label. They go by the columns of the link, which its index holds.
+LABELLED_SORTS: Final = {
+    "created": Keyset(("labelled_at", "labelled_id")),
+    "-created": Keyset(("labelled_at", "labelled_id"), descending=True),
+}
+# The orders of what hangs on a task, and of labels.
+LABEL_ORDER: Final = Keyset(("folded",))
+COMMENT_ORDER: Final = Keyset(("id",))
+BLOCKER_ORDER: Final = Keyset(("blocker_id",))
+BLOCKED_ORDER: Final = Keyset(("blocked_id",))
+TASK_EVENT_ORDER: Final = Keyset(("id",))
+# The orders of lists that are narrowed to the ids which task_matches or label_matches has found.
+MATCHED_SORTS: Final = {name: replace(each, sorts=True) for name, each in TASK_SORTS.items()}
+# How many tasks a search, or a label beside filters that no index has with it, may find.
+MATCHES_CAP: Final = 1000
+LABEL_MATCHES_CAP: Final = MATCHES_CAP
+
+# An id, or an expression that finds it in the same statement, such as a Subquery.
+type Id = int | Combinable
+
+
+class TooManyMatches(ValidationError):
+    """A search found more tasks than the cap: it needs another word."""
+
+    def __init__(self, cap: int) -> None:
+        super().__init__(
+            f"More than {cap:,} tasks match. Ask for fewer, with another word or another filter.",
+            code="too-many-matches",
+        )
 
 
 def task_list(
     *,
-    project_id: int | None = None,
+    project_id: Id | None = None,
     status: Status | None = None,
-    assignee_id: int | None = None,
+    assignee_id: Id | None = None,
+    parent_id: Id | None = None,
+    priority: Priority | None = None,
+    label_id: Id | None = None,
 ) -> QuerySet[Task]:
     """Live tasks, narrowed by what is given; put into an order by a keyset of TASK_SORTS.
 
-    index: task_created_idx, task_status_idx, task_project_idx, task_board_idx, task_assignee_idx
+    With a priority they are the open ones. With a label each has its time of making and its id once
+    more, as `labelled_at` and `labelled_id`, from the link, by whose index they come in order: a
+    keyset of LABELLED_SORTS pages them.
+
+    index: task_created_idx, task_status_idx, task_project_idx, task_board_idx, task_assignee_idx,
+    index: task_work_idx, task_parent_idx, task_priority_idx, task_number_uniq,
+    index: task_label_created_idx
     """
-    tasks = Task.objects.filter(LIVE)
-    if project_id is not None:
-        tasks = tasks.filter(project_id=project_id)
-    if status is not None:
-        tasks = tasks.filter(status=status)
-    if assignee_id is not None:
-        tasks = tasks.filter(assignee_id=assignee_id)
+    given = {
+        "project_id": project_id,
+        "status": status,
+        "assignee_id": assignee_id,
+        "parent_id": parent_id,
+        "priority": priority,
+    }
+    tasks = Task.objects.filter(
+        LIVE, **{name: value for name, value in given.items() if value is not None}
+    )
+    if priority is not None:
+        tasks = tasks.filter(OPEN)
+    if label_id is not None:
+        tasks = tasks.filter(task_labels__label_id=label_id).annotate(
+            labelled_at=F("task_labels__task_created_at"), labelled_id=F("task_labels__task_id")
+        )
     return tasks
+
+
+def tasks_open() -> QuerySet[Task]:
+    """Open live tasks; paged by TASK_SORTS["-priority"], the most pressing first."""
+    return Task.objects.filter(LIVE, OPEN)  # index: task_priority_idx
 
 
 def task_get(*, task_id: int) -> Task:
     """A live task with its project. One statement. Raises `Task.DoesNotExist`."""
     return Task.objects.select_related("project").filter(LIVE).get(pk=task_id)  # index: task_tpk
+
+
+def task_shown(*, task_id: int | None = None, key: tuple[str, int] | None = None) -> Task:
+    """A live task with its project and people, by its id or by project key and number. One
+    statement. Raises `Task.DoesNotExist`.
+
+    index: task_tpk, task_number_uniq
+    """
+    tasks = Task.objects.select_related("project", "assignee", "creator").filter(LIVE)
+    if key is not None:
+        return tasks.get(project__key=key[0], number=key[1])
+    return tasks.get(pk=task_id or 0)
+
+
+def task_id_of(*, key: tuple[str, int]) -> int:
+    """The id of the live task of that project key and number. One statement. Raises
+    `Task.DoesNotExist`."""
+    found: int = (  # index: task_number_uniq
+        Task.objects.filter(LIVE)
+        .values_list("id", flat=True)
+        .get(project__key=key[0], number=key[1])
+    )
+    return found
 
 
 def task_is_live(*, task_id: int) -> bool:
@@ -69,7 +153,7 @@ def tasks_by_external_key(*, keys: Collection[str]) -> QuerySet[Task]:
 
 def tasks_due(*, before: datetime | None = None) -> QuerySet[Task]:
     """Open live tasks with a due date, or due before a time, the most pressing first; paged by
-    DUE_ORDER."""
+    TASK_SORTS["due"]."""
     due = Task.objects.filter(LIVE, OPEN, due_at__isnull=False)  # index: task_due_idx
     if before is not None:
         due = due.filter(due_at__lt=before)
@@ -77,15 +161,15 @@ def tasks_due(*, before: datetime | None = None) -> QuerySet[Task]:
 
 
 def tasks_deleted() -> QuerySet[Task]:
-    """The deleted tasks; paged by DELETED_ORDER, the last one deleted first."""
+    """The deleted tasks; paged by TASK_SORTS["-deleted"], the last one deleted first."""
     return Task.objects.filter(deleted_at__isnull=False)  # index: task_deleted_idx
 
 
 def task_children(*, task_id: int) -> QuerySet[Task]:
-    """The live tasks that are parts of a task."""
+    """The live tasks that are parts of a task, the oldest first."""
     return Task.objects.filter(  # index: task_parent_idx
         LIVE, parent_id=task_id
-    ).order_by("id")
+    ).order_by("created_at", "id")
 
 
 def project_has_active_tasks(*, project_id: int) -> bool:
@@ -95,20 +179,113 @@ def project_has_active_tasks(*, project_id: int) -> bool:
     )
 
 
-def tasks_labelled(*, label_id: int) -> QuerySet[Task]:
-    """The live tasks that carry a label; paged by LABELLED_ORDER, the newest id first.
+# Each row tells how many terms there are: none if PostgreSQL takes no part of the text for a word.
+_MATCHES: Final = """
+    SELECT numnode(wanted.words), found.id, found.has_phrases
+      FROM (VALUES (plainto_tsquery('simple', %s) && lower(%s)::tsquery, to_tsquery('simple', %s)))
+           AS wanted (words, phrases)
+      LEFT JOIN LATERAL task_matches(wanted.words, wanted.phrases, %s) AS found ON true
+"""
 
-    Each has its id once more as `labelled_id`, from the link, by whose index the tasks come in
-    order.
+
+def task_matches(*, words: str) -> list[int]:
+    """The ids of the live tasks that have all the words in their title or description.
+
+    `words` are words (`login`), the beginnings of some (`log*`) and phrases (`"log in"`). One
+    statement, by the function of the database that alone can use task_search_idx. Raises
+    `ValidationError` for a text that can't be looked for, as `search_of` says, and `TooManyMatches`
+    if more than MATCHES_CAP tasks have all the words, whether a phrase keeps them together or not.
     """
-    return Task.objects.filter(  # index: task_label_uniq
-        LIVE, task_labels__label_id=label_id
-    ).annotate(labelled_id=F("task_labels__task_id"))
+    search = search_of(words)
+    wanted: list[str | int] = [search.words, search.prefixes, search.phrases, MATCHES_CAP + 1]
+    require_tenant_id()
+    with connection.cursor() as cursor:  # index: task_search_idx
+        cursor.execute(_MATCHES, wanted)
+        rows = cursor.fetchall()
+    if not rows[0][0]:
+        raise no_words()
+    found = _at_most(MATCHES_CAP, [(pk, fits) for _, pk, fits in rows if pk is not None])
+    return [pk for pk, fits in found if fits]
+
+
+def label_matches(*, label_id: Id) -> list[int]:
+    """The ids of the tasks that carry a label, deleted ones too, the oldest first. One statement.
+
+    For lists of a label by a filter or in an order that no index has together with it: they are
+    narrowed to these. Raises `TooManyMatches` if there are more than LABEL_MATCHES_CAP.
+    """
+    links = TaskLabel.objects.filter(label_id=label_id).order_by("task_created_at", "task_id")
+    found = links.values_list("task_id", flat=True)[: LABEL_MATCHES_CAP + 1]
+    return _at_most(LABEL_MATCHES_CAP, list(found))  # index: task_label_created_idx
+
+
+def _at_most[T](cap: int, found: list[T]) -> list[T]:
+    if len(found) > cap:
+        raise TooManyMatches(cap)
+    return found
+
+
+def task_exists(*, task_id: int) -> Task:
+    """A task, deleted or not. One statement. Raises `Task.DoesNotExist`."""
+    return Task.objects.get(pk=task_id)  # index: task_tpk
+
+
+@dataclass(frozen=True, slots=True)
+class TaskSummary:
+    """Counts of live tasks, each one beyond the limit at most."""
+
+    by_status: dict[Status, int]
+    overdue: int
+    mine: int
+
+
+_CAPPED: Final = (
+    "(SELECT count(*) FROM (SELECT 1 FROM task WHERE tenant_id = %(tenant)s"
+    " AND deleted_at IS NULL AND {} LIMIT %(limit)s + 1) AS capped)"
+)
+_SUMMARY: Final = "SELECT " + ", ".join(
+    _CAPPED.format(condition)
+    for condition in (
+        *(f"status = {status.value}" for status in Status),
+        "status < 3 AND due_at IS NOT NULL AND due_at < now()",
+        "status < 3 AND assignee_id IS NOT NULL AND assignee_id = %(user)s",
+    )
+)
+
+
+def task_summary(*, user_id: int, limit: int) -> TaskSummary:
+    """How many live tasks are in each status, how many open ones are overdue, and how many open
+    ones are a user's. One statement; each count stops beyond `limit`.
+
+    index: task_status_idx, task_due_idx, task_work_idx
+    """
+    values = {"tenant": require_tenant_id(), "user": user_id, "limit": limit}
+    with connection.cursor() as cursor:
+        cursor.execute(_SUMMARY, values)
+        *by_status, overdue, mine = cursor.fetchone()
+    return TaskSummary(dict(zip(Status, by_status, strict=True)), overdue, mine)
+
+
+def label_get(*, label_id: int) -> Label:
+    """The label of that id. One statement. Raises `Label.DoesNotExist`."""
+    return Label.objects.get(pk=label_id)  # index: label_tpk
+
+
+def comment_get(*, task_id: int, comment_id: int) -> Comment:
+    """A comment on a live task, with its author. One statement. Raises `Comment.DoesNotExist`."""
+    return Comment.objects.select_related("author").get(  # index: comment_tpk
+        pk=comment_id, task_id=task_id, task__deleted_at__isnull=True
+    )
 
 
 def label_list() -> QuerySet[Label]:
     """The labels, by name without regard to case."""
     return Label.objects.order_by(Lower("name"))  # index: label_name_uniq
+
+
+def labels_folded() -> QuerySet[Label]:
+    """The labels, each with its name in lower case as `folded`; paged by LABEL_ORDER."""
+    return Label.objects.annotate(folded=Lower("name"))  # index: label_name_uniq
 
 
 def labels_by_name(*, names: Collection[str]) -> dict[str, Label]:
@@ -120,9 +297,14 @@ def labels_by_name(*, names: Collection[str]) -> dict[str, Label]:
 
 def task_labels(*, task_id: int) -> QuerySet[Label]:
     """The labels of a task, by name."""
-    return Label.objects.filter(  # index: task_label_task_idx
+    return Label.objects.filter(  # index: task_label_uniq
         task_labels__task_id=task_id
     ).order_by(Lower("name"))
+
+
+def live_task_labels(*, task_id: int) -> QuerySet[Label]:
+    """The same for a live task: a deleted one has none."""
+    return task_labels(task_id=task_id).filter(_are_live(task_id))
 
 
 def task_comments(*, task_id: int) -> QuerySet[Comment]:
@@ -142,6 +324,37 @@ def task_blocks(*, task_id: int) -> QuerySet[Task]:
     return Task.objects.filter(  # index: dependency_uniq
         LIVE, blocked_by__blocker_id=task_id
     ).order_by("id")
+
+
+def dependencies_of(
+    *, blocked_id: Id | None = None, blocker_id: Id | None = None
+) -> QuerySet[Dependency]:
+    """What a task waits for, paged by BLOCKER_ORDER, or what waits for it, by BLOCKED_ORDER.
+
+    One of the two is given. Each dependency comes with the names of both tasks among people,
+    `blocker_key` and `blocked_key`; one of a task that has been deleted is left out.
+
+    index: dependency_blocked_idx, dependency_uniq
+    """
+    found = Dependency.objects.annotate(
+        blocker_key=_key_of("blocker_id"), blocked_key=_key_of("blocked_id")
+    )
+    if blocked_id is not None:
+        return found.filter(_are_live(blocked_id, OuterRef("blocker_id")), blocked_id=blocked_id)
+    return found.filter(_are_live(blocker_id, OuterRef("blocked_id")), blocker_id=blocker_id)
+
+
+def _key_of(column: str) -> Subquery:
+    # A subquery in a subquery, and no join: see taskproject.db.names.
+    project = Subquery(Project.objects.filter(pk=OuterRef("project_id")).values("key")[:1])
+    number = Cast("number", TextField())
+    key = Concat(project, Value("-"), number, output_field=TextField())
+    return Subquery(Task.objects.filter(pk=OuterRef(column)).values(key=key)[:1])
+
+
+def _are_live(*ids: Any) -> Q:
+    """Whether all of the tasks are there. A plain id is asked for once, and not for each row."""
+    return Q(*(Exists(Task.objects.filter(LIVE, pk=each)) for each in ids))
 
 
 def dependency_exists(*, blocker_id: int, blocked_id: int) -> bool:

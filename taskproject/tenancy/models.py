@@ -77,7 +77,7 @@ class Membership(models.Model):
         db_table = "membership"
         verbose_name = "member"
         constraints = [
-            # serves: membership_get, membership_of, member_is_active;
+            # serves: membership_get, membership_of, member_is_active, member_named, member_list;
             # referenced by every person in a tenant's rows
             models.UniqueConstraint(fields=["tenant", "user"], name="membership_user_uniq"),
             models.CheckConstraint(condition=Q(role__in=Role.values), name="membership_role_chk"),
@@ -122,10 +122,11 @@ class ApiToken(TenantModel):
         db_table = "api_token"
         verbose_name = "API token"
         constraints = [
+            # serves: token_list
             TenantPrimaryKey(name="api_token_tpk"),
             # serves: token_authenticate
             models.UniqueConstraint(fields=["tenant", "digest"], name="api_token_digest_uniq"),
-            # serves: token_revoke
+            # serves: token_get, token_revoke
             models.UniqueConstraint(fields=["tenant", "prefix"], name="api_token_prefix_uniq"),
             member_reference("api_token_user_fk", "user"),
             models.CheckConstraint(
@@ -143,8 +144,9 @@ class ApiToken(TenantModel):
 
 
 class EventKind(models.IntegerChoices):
-    """What happened. Numbers are stored: they are never used again for anything else."""
+    """What happened."""
 
+    # Numbers are stored: they are never used again for anything else.
     PROJECT_CREATED = 10, "project created"
     PROJECT_UPDATED = 11, "project updated"
     PROJECT_ARCHIVED = 12, "project archived"

@@ -123,23 +123,30 @@ _TASKS: Final = f"""
            ) AS wanted
      ORDER BY created_at, n
 """
+# The first task blocks 99 others, and the 101st waits for them.
 # Every second task carries the first label, one in three another one: of these, few carry the last.
+# The oldest tenth carries the third, which stands on few others.
 _AROUND_TASKS: Final = f"""
     CREATE TEMPORARY TABLE made ON COMMIT DROP AS
-    SELECT tenant_id, id, row_number() OVER (PARTITION BY tenant_id ORDER BY id) AS n FROM task;
+    SELECT tenant_id, id, created_at, row_number() OVER (PARTITION BY tenant_id ORDER BY id) AS n
+      FROM task;
     ANALYZE made, task;
     UPDATE task SET parent_id = parent.id
       FROM made AS child JOIN made AS parent
         ON parent.tenant_id = child.tenant_id AND parent.n = child.n - child.n % 10 - 1
      WHERE task.tenant_id = child.tenant_id AND task.id = child.id
        AND child.n % 10 IN (1, 2) AND child.n > 100;
-    INSERT INTO task_label (tenant_id, task_id, label_id)
-    SELECT tenant_id, made.id,
+    INSERT INTO task_label (tenant_id, task_id, task_created_at, label_id)
+    SELECT tenant_id, made.id, made.created_at,
            labels_ids[1 + floor(labels * power({_spread(11, 1000, "made.n")} / 1000.0, 2))::int]
       FROM made JOIN place ON place.id = tenant_id WHERE made.n % 3 = 0;
-    INSERT INTO task_label (tenant_id, task_id, label_id)
-    SELECT tenant_id, made.id, labels_ids[1]
+    INSERT INTO task_label (tenant_id, task_id, task_created_at, label_id)
+    SELECT tenant_id, made.id, made.created_at, labels_ids[1]
       FROM made JOIN place ON place.id = tenant_id WHERE made.n % 2 = 0
+        ON CONFLICT DO NOTHING;
+    INSERT INTO task_label (tenant_id, task_id, task_created_at, label_id)
+    SELECT tenant_id, made.id, made.created_at, labels_ids[3]
+      FROM made JOIN place ON place.id = tenant_id WHERE made.n * 10 <= tasks
         ON CONFLICT DO NOTHING;
     INSERT INTO comment (tenant_id, task_id, author_id, body)
     SELECT tenant_id, made.id, people[1], 'A word about it'
@@ -149,6 +156,14 @@ _AROUND_TASKS: Final = f"""
       FROM made AS later JOIN made AS earlier
         ON earlier.tenant_id = later.tenant_id AND earlier.n = later.n - 1
      WHERE later.n % 5 = 0;
+    INSERT INTO dependency (tenant_id, blocker_id, blocked_id)
+    SELECT one.tenant_id, one.id, many.id
+      FROM made AS one JOIN made AS many ON many.tenant_id = one.tenant_id
+     WHERE one.n = 1 AND many.n BETWEEN 2 AND 100
+     UNION ALL
+    SELECT one.tenant_id, many.id, one.id
+      FROM made AS one JOIN made AS many ON many.tenant_id = one.tenant_id
+     WHERE one.n = 101 AND many.n BETWEEN 2 AND 100;
 """
 # Low transaction ids, a hundred events each: the feed shows none above the server's own count.
 # One event in twenty is about no task, and every second one of those about a project.

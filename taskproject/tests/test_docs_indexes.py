@@ -253,10 +253,10 @@ class TestCitations:
         }
         assert silent == set()
 
-    def test_two_are_planned_for_and_serve_nobody_yet(self) -> None:
+    def test_one_is_planned_for_and_serves_nobody_yet(self) -> None:
         planned = {name for name, text in comments().items() if text.startswith("planned: ")}
 
-        assert planned == {"task_search_idx", "idempotency_key_key_uniq"}
+        assert planned == {"idempotency_key_key_uniq"}
 
     def test_whatever_an_index_serves_exists_and_names_the_index(self) -> None:
         known = {function.name: function for function in functions()}

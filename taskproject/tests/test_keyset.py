@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import pytest
 from django.db import connection
@@ -16,17 +17,18 @@ from taskproject.db.keyset import Keyset
 from taskproject.tests.cast import Cast, make_project
 from taskproject.tests.rows import add_tasks, names_of, rolled_back
 from tasks.models import Task
-from tasks.selectors import LABELLED_ORDER, task_list, tasks_labelled
+from tasks.selectors import task_list
 
 NEWEST = Keyset(("created_at", "id"), descending=True)
 OLDEST = Keyset(("created_at", "id"))
+SORTED = [replace(each, sorts=True) for each in (NEWEST, OLDEST)]
 
 # The cast is made once for all examples of a property; each example's own rows are rolled back.
 on_real_rows = settings(
     max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 many_ties = st.lists(st.integers(0, 2), max_size=12)
-sorts = st.sampled_from([NEWEST, OLDEST])
+sorts = st.sampled_from([NEWEST, OLDEST, *SORTED])
 limits = st.integers(1, 5)
 
 
@@ -113,17 +115,19 @@ def test_the_statement_compares_rows_and_skips_none(
     assert "OFFSET" not in sql
 
 
-@pytest.mark.parametrize(("backwards", "sign"), [(False, "<"), (True, ">")])
-def test_both_sides_of_a_join_are_compared_with_the_key(
-    backwards: bool, sign: str, project: Project, cast: Cast
+@pytest.mark.parametrize(("keyset", "sign"), [*zip(SORTED, "<>", strict=True)])
+def test_a_short_list_is_put_into_an_order_that_no_index_has(
+    keyset: Keyset, sign: str, project: Project, cast: Cast
 ) -> None:
+    task = add_tasks(project, cast.alice, [0, 0, 0])[1]
+
     with CaptureQueriesContext(connection) as queries:
-        rows = tasks_labelled(label_id=1)
-        list(LABELLED_ORDER.page(rows, key=(7,), backwards=backwards, limit=1))
+        page_after(keyset, task, 10)
 
     sql = queries.captured_queries[0]["sql"]
-    assert f'("task_label"."task_id") {sign} (7)' in sql
-    assert f'("task"."id") {sign} (7)' in sql
+    direction = "DESC" if keyset.descending else "ASC"
+    assert f'(GREATEST("task"."created_at"), "task"."id") {sign} (' in sql
+    assert f'ORDER BY GREATEST("task"."created_at") {direction}, "task"."id" {direction}' in sql
 
 
 @on_real_rows
@@ -146,7 +150,7 @@ def test_walking_backwards_sees_the_same_rows_the_other_way_round(
     project: Project, cast: Cast, created_after_s: list[int], keyset: Keyset, limit: int
 ) -> None:
     with rolled_back():
-        tasks = add_tasks(project, cast.alice, [*created_after_s, 3 if keyset is OLDEST else -1])
+        tasks = add_tasks(project, cast.alice, [*created_after_s, -1 if keyset.descending else 3])
         seen, row = [], tasks[-1]
         while page := page_after(keyset, row, limit, backwards=True):
             seen += [task.pk for task in page]

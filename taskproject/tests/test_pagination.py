@@ -28,7 +28,8 @@ on_real_rows = settings(
     max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 many_ties = st.lists(st.integers(0, 2), max_size=12)
-sorts = st.sampled_from(sorted(TASK_SORTS))
+# Those whose columns are never null in a list of all live tasks.
+sorts = st.sampled_from(["created", "-created", "-priority", "number"])
 limits = st.integers(1, 5)
 
 

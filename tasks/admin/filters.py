@@ -78,4 +78,4 @@ class LabelFilter(RelatedFilter):
     source = (TaskLabel, "label")
 
     def narrow(self, rows: QuerySet[Any], row: Any) -> QuerySet[Any]:
-        return selectors.tasks_labelled(label_id=row.pk)
+        return selectors.task_list(label_id=row.pk)

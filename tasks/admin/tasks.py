@@ -37,9 +37,9 @@ from tasks.services.tasks import task_create, task_delete, task_update
 KEY: Final = re.compile(r"([A-Za-z][A-Za-z0-9]{0,9})-([0-9]{1,9})")
 _KEPT: Final = ("creator", "created_at", "updated_at", "completed_at")
 _ORDERS: Final = {
-    "overdue": selectors.DUE_ORDER,
-    "due": selectors.DUE_ORDER,
-    "deleted": selectors.DELETED_ORDER,
+    "overdue": selectors.TASK_SORTS["due"],
+    "due": selectors.TASK_SORTS["due"],
+    "deleted": selectors.TASK_SORTS["-deleted"],
 }
 
 tenant_site.words |= {
@@ -66,7 +66,7 @@ class TaskAdmin(HistoryMixin):
         frozenset({"project"}),  # task_project_idx
         frozenset({"project", "status"}),  # task_board_idx
         frozenset({"assignee"}),  # task_assignee_idx
-        frozenset({"label"}),  # task_label_uniq
+        frozenset({"label"}),  # task_label_created_idx
     )
     search_fields = ("external_key",)
     search_help_text = "A key such as WEB-42, or the key that the task has in another program."
@@ -95,7 +95,7 @@ class TaskAdmin(HistoryMixin):
 
     def get_order(self, request: HttpRequest) -> Keyset:
         if request.GET.get("label"):
-            return selectors.LABELLED_ORDER
+            return selectors.LABELLED_SORTS["-created"]
         return _ORDERS.get(request.GET.get("show", ""), selectors.TASK_SORTS["-created"])
 
     def is_counted(self, request: HttpRequest) -> bool:

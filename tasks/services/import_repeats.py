@@ -53,7 +53,7 @@ def stored(task_ids: set[int]) -> dict[str, tuple[Any, ...]]:
     if not task_ids:
         return {}
     names: dict[int, set[str]] = {}
-    links = TaskLabel.objects.filter(task_id__in=task_ids)  # index: task_label_task_idx
+    links = TaskLabel.objects.filter(task_id__in=task_ids)  # index: task_label_uniq
     for task_id, name in links.values_list("task_id", "label__name"):
         names.setdefault(task_id, set()).add(name.lower())
     rows = Task.objects.filter(pk__in=task_ids).values_list(  # index: task_tpk

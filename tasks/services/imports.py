@@ -332,9 +332,10 @@ def _make_tasks(records: list[Record], on: _Surroundings) -> list[Task]:
 
 
 _INSERT_LINKS: Final = """
-    INSERT INTO task_label (tenant_id, task_id, label_id)
-    SELECT %s, link.task_id, link.label_id
-      FROM unnest(%s::bigint[], %s::bigint[]) AS link (task_id, label_id)
+    INSERT INTO task_label (tenant_id, task_id, task_created_at, label_id)
+    SELECT %s, link.task_id, link.task_created_at, link.label_id
+      FROM unnest(%s::bigint[], %s::timestamptz[], %s::bigint[])
+           AS link (task_id, task_created_at, label_id)
 """
 _INSERT_EVENTS: Final = """
     INSERT INTO event (tenant_id, task_id, project_id, actor_id, kind, changes)
@@ -349,14 +350,14 @@ _INSERT_EVENTS: Final = """
 def _make_links(tasks: list[Task], records: list[Record], labels: dict[str, int]) -> None:
     """One statement; none where no task has a label."""
     links = {
-        (task.pk, labels[name])
+        (task.pk, task.created_at, labels[name])
         for task, record in zip(tasks, records, strict=True)
         for name in record.labels
     }
     if links:
-        task_ids, label_ids = zip(*sorted(links), strict=True)
+        columns = [list(column) for column in zip(*sorted(links), strict=True)]
         with connection.cursor() as cursor:
-            cursor.execute(_INSERT_LINKS, [require_tenant_id(), list(task_ids), list(label_ids)])
+            cursor.execute(_INSERT_LINKS, [require_tenant_id(), *columns])
 
 
 def _make_events(tasks: list[Task]) -> None:

@@ -23,6 +23,10 @@ LABELS_PER_TASK: Final = 20
 _LABEL_CHANGEABLE: Final = frozenset({"name", "colour"})
 
 
+class BlockerAbsent(Task.DoesNotExist):
+    """The task that another one is to wait for does not exist, or has been deleted."""
+
+
 @transaction.atomic
 def label_create(*, name: str, actor_id: int, colour: str | None = None) -> Label:
     """Make a label. Raises `ValidationError` for an empty, long or taken name, in any case."""
@@ -87,7 +91,8 @@ def task_label_add(*, task_id: int, label_id: int, actor_id: int) -> bool:
     `Label.DoesNotExist`, and `StateConflict` beyond 20 labels."""
     task = task_lock(task_id)
     label = Label.objects.get(pk=label_id)
-    _, created = TaskLabel.objects.get_or_create(task=task, label=label)
+    copied = {"task_created_at": task.created_at}
+    _, created = TaskLabel.objects.get_or_create(task=task, label=label, defaults=copied)
     if not created:
         return False
     if TaskLabel.objects.filter(task=task).count() > LABELS_PER_TASK:
@@ -139,7 +144,9 @@ def task_labels_set(
         raise _too_many_labels()
     if gone:
         links.filter(label_id__in=gone).delete()
-    TaskLabel.objects.bulk_create(TaskLabel(task=task, label_id=each) for each in new)
+    TaskLabel.objects.bulk_create(
+        TaskLabel(task=task, task_created_at=task.created_at, label_id=each) for each in new
+    )
     _record_labels(task, actor_id, gone=[names[pk] for pk in gone], new=[names[pk] for pk in new])
 
 
@@ -207,7 +214,7 @@ def comment_delete(*, comment_id: int, actor_id: int, if_version: int | None = N
 
 def _require_body(body: str) -> None:
     if not body.strip() or not storable(body) or len(body.encode()) > COMMENT_BYTES:
-        raise ValidationError(f"A comment has 1 to {COMMENT_BYTES} bytes and no NUL.")
+        raise ValidationError({"body": [f"A comment has 1 to {COMMENT_BYTES} bytes and no NUL."]})
 
 
 def _comment_lock(comment_id: int) -> Comment:
@@ -223,13 +230,16 @@ def _comment_lock(comment_id: int) -> Comment:
 def dependency_add(*, blocker_id: int, blocked_id: int, actor_id: int) -> Dependency:
     """Say that one task can't be done before another.
 
-    Raises `Task.DoesNotExist`, and `StateConflict` if it exists or would close a cycle. Two
-    additions at once can't close a cycle together: a lock of the tenant keeps them apart.
+    Raises `Task.DoesNotExist`, which is `BlockerAbsent` if only the blocker is not there, and
+    `StateConflict` if it exists or would close a cycle. Two additions at once can't close a cycle
+    together: a lock of the tenant keeps them apart.
     """
     tasks = Task.objects.filter(deleted_at=None).order_by("pk").select_for_update(no_key=True)
     found = {task.pk: task for task in tasks.filter(pk__in={blocker_id, blocked_id})}
-    if set(found) != {blocker_id, blocked_id}:
-        raise Task.DoesNotExist("One of the two tasks does not exist.")
+    if blocked_id not in found:
+        raise Task.DoesNotExist("The blocked task does not exist.")
+    if blocker_id not in found:
+        raise BlockerAbsent("There is no such task, or it has been deleted.")
     refuse_dependency_cycle(blocker_id=blocker_id, blocked_id=blocked_id)
     dependency, created = Dependency.objects.get_or_create(
         blocker_id=blocker_id, blocked_id=blocked_id
@@ -242,10 +252,13 @@ def dependency_add(*, blocker_id: int, blocked_id: int, actor_id: int) -> Depend
 
 @transaction.atomic
 def dependency_remove(*, blocker_id: int, blocked_id: int, actor_id: int) -> None:
-    """Take a dependency back. Raises `Dependency.DoesNotExist`."""
+    """Take a dependency back. Raises `Dependency.DoesNotExist`, and `Task.DoesNotExist` if the
+    blocked task is deleted."""
     dependency = Dependency.objects.select_related("blocked").get(
         blocker_id=blocker_id, blocked_id=blocked_id
     )
+    if dependency.blocked.deleted_at is not None:
+        raise Task.DoesNotExist("The blocked task has been deleted.")
     if not dependency.delete()[0]:
         raise Dependency.DoesNotExist("Another request has just removed it.")
     changes = {"blocker": blocker_id}

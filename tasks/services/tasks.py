@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from django.core.exceptions import ValidationError
 from django.db import transaction
-from django.db.models import F
+from django.db.models import F, QuerySet
 from django.db.models.functions import Now
 
 from projects.models import DESCRIPTION_BYTES, Project
@@ -146,7 +146,7 @@ def task_delete(*, task_id: int, actor_id: int, if_version: int | None = None) -
 @transaction.atomic
 def task_restore(*, task_id: int, actor_id: int) -> Task:
     """Bring a deleted task back; a live one stays as it is. Raises `Task.DoesNotExist`."""
-    task = Task.objects.select_for_update(no_key=True).get(pk=task_id)
+    task = _locked().get(pk=task_id)
     if task.deleted_at is not None:
         task.deleted_at = None
         _check_surroundings(task, {"status"})
@@ -228,10 +228,15 @@ def _check_people_and_parent(task: Task, changed: Collection[str]) -> None:
 
 
 def task_lock(task_id: int) -> Task:
-    """A live task, locked against other writers until the transaction ends. One statement. Raises
-    `Task.DoesNotExist`."""
+    """A live task, locked against other writers until the transaction ends, with its project and
+    people, who are not locked. One statement. Raises `Task.DoesNotExist`."""
+    return _locked().get(pk=task_id, deleted_at=None)
+
+
+def _locked() -> QuerySet[Task]:
     # FOR NO KEY UPDATE: rows that refer to this one may go on being written.
-    return Task.objects.select_for_update(no_key=True).get(pk=task_id, deleted_at=None)
+    rows = Task.objects.select_for_update(no_key=True, of=("self",))
+    return rows.select_related("project", "assignee", "creator")
 
 
 def _write(task: Task, fields: list[str]) -> None:

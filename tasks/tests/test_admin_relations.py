@@ -60,7 +60,8 @@ def test_a_label_is_made_changed_and_deleted_with_events(
     send(alice, Label, "add/", {"name": "Urgent", "colour": "#aabbcc"})
     with tenant_context(cast.alpha):
         label = Label.objects.get()
-        TaskLabel.objects.create(task=tasks[0], label=label)
+        copied = tasks[0].created_at
+        TaskLabel.objects.create(task=tasks[0], task_created_at=copied, label=label)
     send(alice, Label, f"{label.pk}/change/", {"name": "Later", "colour": "#aabbcc"})
     send(alice, Label, f"{label.pk}/change/", {"name": "Later", "colour": "#aabbcc"})
     gone = send(alice, Label, f"{label.pk}/delete/")
@@ -187,17 +188,15 @@ def test_an_admin_changes_a_comment_and_its_author_stays(
     assert (after.body, after.author_id, after.task_id) == ("Politer", cast.bob.pk, tasks[0].pk)
 
 
-@pytest.mark.parametrize(
-    ("text", "field"), [("", "body"), (" \n ", "body"), ("ä" * 9000, "__all__")]
-)
+@pytest.mark.parametrize("text", ["", " \n ", "ä" * 9000])
 def test_a_refused_comment_keeps_its_text(
-    cast: Cast, alice: Client, tasks: list[Task], text: str, field: str
+    cast: Cast, alice: Client, tasks: list[Task], text: str
 ) -> None:
     before = contents(cast.alpha)
 
     page = send(alice, Comment, "add/", {"task": tasks[0].pk, "body": text})
 
-    assert list(errors(page)) == [field]
+    assert list(errors(page)) == ["body"]
     assert page.context["adminform"].form["body"].value() == text
     assert contents(cast.alpha) == before
 
@@ -282,7 +281,9 @@ def test_a_deleted_task_blocks_nothing(cast: Cast, alice: Client, tasks: list[Ta
 
     page = send(alice, Dependency, "add/", {"blocker": tasks[0].pk, "blocked": tasks[1].pk})
 
-    assert errors(page) == {"__all__": ["It is gone: One of the two tasks does not exist."]}
+    assert errors(page) == {
+        "__all__": ["It is gone: There is no such task, or it has been deleted."]
+    }
 
 
 def test_the_page_of_a_task_shows_what_stands_around_it(

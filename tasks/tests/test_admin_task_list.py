@@ -76,7 +76,9 @@ def shown(client: Client, query: str = "") -> list[int]:
 def label_all(cast: Cast, tasks: list[Task]) -> Label:
     label = make_label(cast.alpha, "urgent")
     with tenant_context(cast.alpha):
-        TaskLabel.objects.bulk_create(TaskLabel(task=task, label=label) for task in tasks)
+        TaskLabel.objects.bulk_create(
+            TaskLabel(task=task, task_created_at=task.created_at, label=label) for task in tasks
+        )
     return label
 
 

@@ -15,7 +15,7 @@ from taskproject.tests.cast import Cast, make_project, make_task
 from taskproject.tests.rows import add_tasks
 from taskproject.tests.statements import recorded
 from tasks.models import Label, Priority, Status, Task, TaskLabel
-from tasks.services.relations import label_create, task_label_add
+from tasks.services.relations import label_create, task_label_add, task_labels_set
 from tasks.services.selections import tasks_change, tasks_delete, tasks_restore
 from tasks.services.tasks import project_archive, task_delete, task_update
 
@@ -81,7 +81,7 @@ def test_a_label_comes_and_another_goes(ids: list[int], bug: Label, cast: Cast) 
 
 def test_a_label_makes_room_for_another_on_a_full_task(ids: list[int], cast: Cast) -> None:
     labels = [label_create(name=f"L{n}", actor_id=cast.alice.pk).pk for n in range(21)]
-    TaskLabel.objects.bulk_create(TaskLabel(task_id=ids[0], label_id=each) for each in labels[:20])
+    task_labels_set(task_id=ids[0], label_ids=labels[:20], actor_id=cast.alice.pk)
 
     swap = {"add_label_id": labels[20], "remove_label_id": labels[0]}
     assert tasks_change(task_ids=ids[:1], actor_id=cast.bob.pk, **swap) == 1

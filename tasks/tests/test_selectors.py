@@ -11,17 +11,18 @@ from typing import Any
 
 import pytest
 from django.db import connection, transaction
+from django.db.models import QuerySet, Subquery
 from django.test.utils import CaptureQueriesContext
 
 from projects.models import Project
 from taskproject.db.context import TenantNotSet, tenant_context
-from taskproject.tenancy.models import Event, EventKind
+from taskproject.tenancy.models import Event, EventKind, User
 from taskproject.tenancy.selectors import event_feed, task_events
 from taskproject.tenancy.services import event_append
 from taskproject.tests.cast import Cast, make_cast, make_project, make_task
-from taskproject.tests.rows import START
+from taskproject.tests.rows import START, add_tasks
 from tasks import selectors
-from tasks.models import Status, Task
+from tasks.models import Label, Priority, Status, Task
 from tasks.services.relations import comment_add, dependency_add, label_create, task_label_add
 from tasks.services.tasks import task_delete, task_update
 
@@ -59,6 +60,67 @@ def test_a_list_is_narrowed_by_project_status_and_assignee(
     assert ids(status=Status.PENDING) == {plain.pk, bobs.pk}
     assert ids(project_id=project.pk, status=Status.ACTIVE) == {active.pk}
     assert ids(assignee_id=cast.bob.pk) == {bobs.pk}
+    assert ids(assignee_id=cast.bob.pk, status=Status.PENDING) == {bobs.pk}
+    assert ids(assignee_id=cast.bob.pk, status=Status.ACTIVE) == set()
+
+
+def test_a_list_is_narrowed_by_parent_priority_and_label(
+    project: Project, deleted: Task, cast: Cast
+) -> None:
+    plain, urgent, done = (
+        make_task(project, cast.alice, priority=priority, status=status)
+        for priority, status in [
+            (Priority.NORMAL, Status.PENDING),
+            (Priority.URGENT, Status.BLOCKED),
+            (Priority.URGENT, Status.DONE),
+        ]
+    )
+    part = make_task(project, cast.alice, parent_id=plain.pk, priority=Priority.URGENT)
+    bug = label_create(name="bug", actor_id=cast.alice.pk)
+    for task in (urgent, done):
+        task_label_add(task_id=task.pk, label_id=bug.pk, actor_id=cast.alice.pk)
+
+    def ids(**wanted: Any) -> set[int]:
+        return {task.pk for task in selectors.task_list(**wanted)}
+
+    assert ids(parent_id=plain.pk) == {part.pk}
+    assert ids(priority=Priority.URGENT) == {urgent.pk, part.pk}, "the open ones"
+    assert ids(priority=Priority.LOW) == set()
+    assert ids(label_id=bug.pk) == {urgent.pk, done.pk}
+    assert ids(label_id=bug.pk, status=Status.DONE) == {done.pk}
+
+
+def test_an_id_may_be_found_in_the_same_statement(project: Project, cast: Cast) -> None:
+    task = make_task(project, cast.alice, assignee_id=cast.bob.pk)
+    bug = label_create(name="bug", actor_id=cast.alice.pk)
+    task_label_add(task_id=task.pk, label_id=bug.pk, actor_id=cast.alice.pk)
+    make_task(make_project(cast.alpha, cast.alice, "APP"), cast.alice)
+
+    def one(rows: QuerySet[Any]) -> Subquery:
+        return Subquery(rows.values("pk")[:1])
+
+    wanted: dict[str, Any] = {
+        "project_id": one(Project.objects.filter(key="WEB")),
+        "assignee_id": one(User.objects.filter(username="bob")),
+        "label_id": one(Label.objects.filter(name="bug")),
+    }
+    with CaptureQueriesContext(connection) as queries:
+        for name, value in wanted.items():
+            assert list(selectors.task_list(**{name: value})) == [task], name
+        assert list(selectors.task_list(project_id=one(Project.objects.filter(key="X")))) == []
+    assert len(queries) == 4
+
+
+def test_open_tasks_come_the_most_pressing_first_and_the_newest_of_those(
+    project: Project, deleted: Task, cast: Cast
+) -> None:
+    for title, priority in [("a", 1), ("b", 3), ("c", 0), ("d", 3), ("e", 1)]:
+        make_task(project, cast.alice, title, priority=Priority(priority))
+    make_task(project, cast.alice, "done", priority=Priority.URGENT, status=Status.DONE)
+
+    page = selectors.TASK_SORTS["-priority"].page(selectors.tasks_open(), limit=10)
+
+    assert [task.title for task in page] == ["d", "b", "e", "a", "c"]
 
 
 def test_a_list_needs_a_tenant_when_it_runs(cast: Cast) -> None:
@@ -127,7 +189,7 @@ def test_deleted_tasks_come_the_last_one_deleted_first(project: Project, cast: C
         task = make_task(project, cast.alice, title)
         Task.objects.filter(pk=task.pk).update(deleted_at=START + timedelta(days=day))
 
-    page = selectors.DELETED_ORDER.page(selectors.tasks_deleted(), limit=10)
+    page = selectors.TASK_SORTS["-deleted"].page(selectors.tasks_deleted(), limit=10)
 
     assert [task.title for task in page] == ["third", "second again", "second", "first"]
     with tenant_context(cast.beta):
@@ -147,11 +209,11 @@ def test_a_task_is_live_in_its_own_tenant_until_it_is_deleted(
 
 def test_the_parts_of_a_task_come_in_the_order_they_were_made(project: Project, cast: Cast) -> None:
     parent = make_task(project, cast.alice)
-    parts = [make_task(project, cast.alice, parent_id=parent.pk) for _ in range(3)]
+    parts = add_tasks(project, cast.alice, [3, 1, 2, 2], parent_id=parent.pk)
     make_task(project, cast.alice, parent_id=parts[0].pk)
     task_delete(task_id=parts[1].pk, actor_id=cast.alice.pk)
 
-    assert list(selectors.task_children(task_id=parent.pk)) == [parts[0], parts[2]]
+    assert list(selectors.task_children(task_id=parent.pk)) == [parts[2], parts[3], parts[0]]
 
 
 def test_a_project_has_active_tasks_while_one_of_its_live_ones_is(
@@ -193,23 +255,64 @@ def test_labels_and_tasks_find_each_other(project: Project, cast: Cast) -> None:
     task_delete(task_id=gone.pk, actor_id=cast.alice.pk)
 
     assert [label.name for label in selectors.task_labels(task_id=both.pk)] == ["Art", "bug"]
-    assert set(selectors.tasks_labelled(label_id=bug.pk)) == {both, one}
-    assert set(selectors.tasks_labelled(label_id=art.pk)) == {both}
+    assert set(selectors.task_list(label_id=bug.pk)) == {both, one}
+    assert set(selectors.task_list(label_id=art.pk)) == {both}
+    assert set(selectors.label_matches(label_id=bug.pk)) == {both.pk, one.pk, gone.pk}
+    with tenant_context(cast.beta):
+        assert selectors.label_matches(label_id=bug.pk) == []
 
 
-def test_the_tasks_of_a_label_are_walked_in_both_directions(project: Project, cast: Cast) -> None:
+@pytest.mark.parametrize("sort", ["created", "-created"])
+def test_the_tasks_of_a_label_are_walked_by_their_making_in_both_directions(
+    project: Project, cast: Cast, sort: str
+) -> None:
     label = label_create(name="bug", actor_id=cast.alice.pk)
-    tasks = [make_task(project, cast.alice) for _ in range(5)]
-    for task in tasks[:4]:
+    # The ids go another way than the times, and two tasks are of one moment.
+    tasks = add_tasks(project, cast.alice, [3, 1, 2, 2, 0, 5])
+    for task in tasks[:5]:
         task_label_add(task_id=task.pk, label_id=label.pk, actor_id=cast.alice.pk)
-    rows, order = selectors.tasks_labelled(label_id=label.pk), selectors.LABELLED_ORDER
+    rows, order = selectors.task_list(label_id=label.pk), selectors.LABELLED_SORTS[sort]
 
     first = list(order.page(rows, limit=2))
     second = list(order.page(rows, key=order.key(first[1]), limit=9))
     back = list(order.page(rows, key=order.key(second[0]), backwards=True, limit=9))
 
-    assert (first, second) == ([tasks[3], tasks[2]], [tasks[1], tasks[0]])
-    assert back == [tasks[2], tasks[3]]
+    oldest_first = [tasks[4], tasks[1], tasks[2], tasks[3], tasks[0]]
+    assert [*first, *second] == (oldest_first if sort == "created" else oldest_first[::-1])
+    assert back == first[::-1]
+
+
+def test_a_label_matches_as_many_tasks_as_the_cap_and_no_more(
+    project: Project, cast: Cast, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(selectors, "LABEL_MATCHES_CAP", 3)
+    label = label_create(name="bug", actor_id=cast.alice.pk)
+    tasks = add_tasks(project, cast.alice, [3, 1, 2, 0])
+    for task in tasks[:3]:
+        task_label_add(task_id=task.pk, label_id=label.pk, actor_id=cast.alice.pk)
+    with CaptureQueriesContext(connection) as queries:
+        found = selectors.label_matches(label_id=label.pk)
+    assert (found, len(queries)) == ([tasks[1].pk, tasks[2].pk, tasks[0].pk], 1)
+
+    task_label_add(task_id=tasks[3].pk, label_id=label.pk, actor_id=cast.alice.pk)
+    with pytest.raises(selectors.TooManyMatches) as refusal:
+        selectors.label_matches(label_id=label.pk)
+    assert refusal.value.code == "too-many-matches"
+
+
+@pytest.mark.parametrize("sort", sorted(selectors.MATCHED_SORTS))
+def test_matches_are_sorted_as_the_lists_themselves_are(
+    project: Project, cast: Cast, sort: str
+) -> None:
+    tasks = add_tasks(project, cast.alice, [3, 1, 2, 2, 0], due_at=START, deleted_at=START)
+    Task.objects.filter(pk=tasks[1].pk).update(priority=Priority.URGENT)
+    rows = Task.objects.filter(pk__in=[task.pk for task in tasks])
+    plain, sorting = selectors.TASK_SORTS[sort], selectors.MATCHED_SORTS[sort]
+
+    whole = list(plain.page(rows, limit=9))
+
+    assert list(sorting.page(rows, limit=9)) == whole
+    assert list(sorting.page(rows, key=sorting.key(whole[1]), limit=9)) == whole[2:]
 
 
 def test_comments_come_the_oldest_first(project: Project, cast: Cast) -> None:

@@ -65,6 +65,11 @@ def _dependency(user: User) -> Dependency:
     return Dependency.objects.create(blocker=task(user), blocked=task(user))
 
 
+def _task_label(user: User) -> TaskLabel:
+    on = task(user)
+    return TaskLabel.objects.create(task=on, task_created_at=on.created_at, label=label(user))
+
+
 _MAKERS: dict[type[TenantModel], Callable[[User], TenantModel]] = {
     ApiToken: _token,
     Event: lambda user: Event.objects.create(kind=EventKind.TASK_CREATED, actor=user),
@@ -72,7 +77,7 @@ _MAKERS: dict[type[TenantModel], Callable[[User], TenantModel]] = {
     Project: project,
     Task: task,
     Label: label,
-    TaskLabel: lambda user: TaskLabel.objects.create(task=task(user), label=label(user)),
+    TaskLabel: _task_label,
     Comment: lambda user: Comment.objects.create(task=task(user), author=user, body="A word"),
     Dependency: _dependency,
 }

@@ -10,7 +10,7 @@ from django.apps import apps
 from taskproject.tenancy.checks import check_tenant_models, shared_models
 from taskproject.tenancy.grants import SHARED_TABLES
 from taskproject.tenancy.scoping import tenant_models
-from taskproject.tenancy.tests.catalogue import complaints
+from taskproject.tenancy.tests.catalogue import SECURITY_DEFINERS_ALLOWED, complaints
 from taskproject.tenancy.tests.sql import Session, connection, refusal_of, session
 
 pytestmark = pytest.mark.django_db
@@ -25,6 +25,12 @@ SECURE = (
     "ALTER TABLE forgotten FORCE ROW LEVEL SECURITY;"
 )
 POLICY = f"CREATE POLICY tenant_isolation ON forgotten TO {{role}} USING ({CONDITION});"
+MATCHES = "task_matches(tsquery,tsquery,integer)"
+SEARCH = (
+    "CREATE OR REPLACE FUNCTION task_matches(words tsquery, phrases tsquery, cap integer)"
+    " RETURNS TABLE (id bigint, has_phrases boolean) LANGUAGE sql STABLE SECURITY DEFINER"
+    " AS 'SELECT task.id, true FROM public.task WHERE search @@ words'"
+)
 GRANT = "GRANT SELECT ON forgotten TO {role};"
 
 
@@ -139,6 +145,18 @@ def test_a_table_with_all_walls_is_no_cause_for_complaint(owner: Session) -> Non
             "peek(): SECURITY DEFINER",
         ),
         (
+            SEARCH.replace("integer)", "integer, oddly text)"),
+            "task_matches(tsquery,tsquery,integer,text): SECURITY DEFINER",
+        ),
+        (f"ALTER FUNCTION {MATCHES} RESET ALL", f"{MATCHES}: its search_path is not pinned"),
+        (
+            f"ALTER FUNCTION {MATCHES} SET search_path = public, pg_catalog",
+            f"{MATCHES}: its search_path is not pinned",
+        ),
+        (f"GRANT EXECUTE ON FUNCTION {MATCHES} TO PUBLIC", f"{MATCHES}: PUBLIC may execute it"),
+        (f"DROP FUNCTION {MATCHES}; {SEARCH}", f"{MATCHES}: PUBLIC may execute it"),
+        (SEARCH, f"{MATCHES}: does not keep to the tenant as the policies do"),
+        (
             "ALTER DEFAULT PRIVILEGES IN SCHEMA public GRANT SELECT ON TABLES TO {role}",
             "default privileges: SELECT on new r",
         ),
@@ -158,6 +176,22 @@ def test_a_gap_is_reported(owner: Session, sql: str, complaint: str) -> None:
 def test_a_view_of_the_invoker_is_allowed(owner: Session) -> None:
     view = "CREATE VIEW glance WITH (security_invoker = true) AS SELECT * FROM task"
     assert complaints_after(owner, view) == []
+
+
+def test_a_definer_of_another_role_is_reported() -> None:
+    with session("superuser") as superuser:
+        change = f"ALTER FUNCTION {MATCHES} OWNER TO {superuser.info.user}"
+        complaint = f"{MATCHES}: belongs to another role than the tables"
+        assert complaint in complaints_after(superuser, change)
+
+
+def test_the_list_of_definers_is_closed(owner: Session) -> None:
+    found = owner.execute(
+        "SELECT oid::regprocedure::text FROM pg_proc WHERE prosecdef"
+        " AND pronamespace = 'public'::regnamespace"
+    )
+    assert {name for (name,) in found} == set(SECURITY_DEFINERS_ALLOWED)
+    assert all(SECURITY_DEFINERS_ALLOWED.values())
 
 
 def test_a_table_of_the_app_role_is_reported() -> None:

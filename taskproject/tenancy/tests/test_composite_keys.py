@@ -64,6 +64,11 @@ def _task(stage: Stage, **values: Any) -> Task:
     return Task(title="A task", **values)
 
 
+def _link(stage: Stage, **values: Any) -> TaskLabel:
+    values = {"task_id": stage.task.pk, "label_id": stage.label.pk} | values
+    return TaskLabel(task_created_at=stage.task.created_at, **values)
+
+
 # Each makes an unsaved row of alpha's with one reference that is wrong.
 CROSSINGS: dict[str, Callable[[Stage], models.Model]] = {
     "task in a foreign project": lambda s: _task(s, project_id=s.foreign_project.pk),
@@ -71,8 +76,8 @@ CROSSINGS: dict[str, Callable[[Stage], models.Model]] = {
     "task assigned to a stranger": lambda s: _task(s, assignee=s.stranger),
     "task created by a stranger": lambda s: _task(s, creator=s.stranger),
     "project led by a stranger": lambda s: Project(key="X", name="X", lead=s.stranger),
-    "label on a foreign task": lambda s: TaskLabel(task_id=s.foreign_task.pk, label=s.label),
-    "foreign label on a task": lambda s: TaskLabel(task=s.task, label_id=s.foreign_label.pk),
+    "label on a foreign task": lambda s: _link(s, task_id=s.foreign_task.pk),
+    "foreign label on a task": lambda s: _link(s, label_id=s.foreign_label.pk),
     "blocker from elsewhere": lambda s: Dependency(blocker_id=s.foreign_task.pk, blocked=s.task),
     "blocked elsewhere": lambda s: Dependency(blocker=s.task, blocked_id=s.foreign_task.pk),
     "comment on a foreign task": lambda s: Comment(
@@ -123,7 +128,7 @@ def test_a_reference_across_tenants_is_refused(
 def test_the_same_writes_work_within_the_tenant(stage: Stage, write: Callable[[Any], Any]) -> None:
     with tenant_context(stage.cast.alpha):
         write(_task(stage, parent_id=stage.task.pk, assignee=stage.cast.bob))
-        write(TaskLabel(task=stage.task, label=stage.label))
+        write(_link(stage))
         assert Task.objects.filter(parent=stage.task, assignee=stage.cast.bob).count() == 1
         assert TaskLabel.objects.count() == 1
 
@@ -197,7 +202,7 @@ TWICE: dict[str, Callable[[Stage], models.Model]] = {
     "number in a project": lambda s: _task(s, number=s.task.number, project_id=s.task.project_id),
     "label name": lambda s: Label(name=s.label.name),
     "label name in capitals": lambda s: Label(name=s.label.name.upper()),
-    "label on a task": lambda s: TaskLabel(task=s.task, label=s.label),
+    "label on a task": _link,
     "dependency": lambda s: Dependency(blocker=s.task.parent, blocked=s.task),
 }
 
@@ -210,7 +215,7 @@ def test_within_a_tenant_a_name_is_given_once(
         stage.task.parent = rows.task(stage.cast.alice)
         stage.task.external_key = "JIRA-1"
         stage.task.save()
-        TaskLabel.objects.create(task=stage.task, label=stage.label)
+        _link(stage).save()
         Dependency.objects.create(blocker=stage.task.parent, blocked=stage.task)
         assert refusal(twin(stage).save) == UNIQUE_VIOLATION
 

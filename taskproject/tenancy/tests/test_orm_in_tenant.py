@@ -37,7 +37,7 @@ def fill(user: User) -> None:
     )
     red = Label.objects.create(name="red")
     Label.objects.create(name="blue")
-    TaskLabel.objects.create(task=one, label=red)
+    TaskLabel.objects.create(task=one, task_created_at=one.created_at, label=red)
     Comment.objects.create(task=one, author=user, body="Hello")
     Dependency.objects.create(blocker=one, blocked=two)
 

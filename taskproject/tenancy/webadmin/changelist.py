@@ -21,6 +21,7 @@ from django.utils.text import capfirst
 from taskproject.api.pagination import PageRequest, paginate
 from taskproject.api.problems import InvalidParameter
 from taskproject.db.context import current_tenant_id
+from taskproject.db.counting import capped_count
 from taskproject.db.keyset import Keyset
 
 CURSOR_VAR: Final = "cursor"
@@ -147,11 +148,6 @@ class KeysetChangeList(ChangeList):
         used = (set(self.get_filters_params()) & self._filter_names) | {name}
         served = [each for each in self.model_admin.filter_sets if name in each and each <= used]
         return frozenset(used) - max(served, key=len, default=frozenset({name}))
-
-
-def capped_count(rows: QuerySet[Any], *, limit: int) -> int:
-    """How many rows there are, `limit` + 1 for more. One statement, which stops at that many."""
-    return rows.order_by()[: limit + 1].count()
 
 
 class CappedPaginator(Paginator):  # type: ignore[type-arg]

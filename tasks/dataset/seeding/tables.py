@@ -25,7 +25,7 @@ COLUMNS: Final = {
         "assignee_id", "creator_id", "parent_id", "due_at", "completed_at", "external_key",
         "version", "created_at", "updated_at", "deleted_at",
     ),
-    "task_label": ("id", "tenant_id", "task_id", "label_id"),
+    "task_label": ("id", "tenant_id", "task_id", "task_created_at", "label_id"),
     "comment": ("id", "tenant_id", "task_id", "author_id", "body", "created_at"),
     "dependency": ("id", "tenant_id", "blocker_id", "blocked_id"),
     # Not xid: it is the transaction that writes the row, which the database knows. The id comes

@@ -128,7 +128,9 @@ class TaskWriter:
         start = story.draw.label * story.draw.label * len(labels) >> 32  # as in `skewed`
         for step in range(_LABEL_COUNTS[story.draw.labels >> 8]):
             label_id, name = labels[(start + step) % len(labels)]
-            table.lines.append(f"{table.take()}\t{self._tenant.id}\t{story.id}\t{label_id}")
+            table.lines.append(
+                f"{table.take()}\t{self._tenant.id}\t{story.id}\t{created_at}\t{label_id}"
+            )
             told = f'{{"label": "{name}"}}'
             self._tell(created_at, _TASK_LABELLED, story, story.creator, told)
 
