@@ -16,9 +16,13 @@ from taskproject.tests.cast import Cast, make_cast
 
 
 def pytest_configure() -> None:
-    """Give each test process keys of its own in the cache, as it has a database of its own."""
+    """Give each test process keys of its own in the cache, as it has a database of its own.
+
+    And limits that no test reaches but by lowering them.
+    """
     worker = os.environ.get("PYTEST_XDIST_WORKER", "main")
     settings.CACHES["default"]["KEY_PREFIX"] = f"test-{worker}"
+    settings.RATE_LIMIT_TOKEN_PER_MINUTE = settings.RATE_LIMIT_TENANT_PER_MINUTE = 1_000_000
 
 
 @pytest.fixture(scope="session")

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from django.db.models import QuerySet
 
 from projects.models import Project
+from taskproject.db.keyset import Keyset
+
+PROJECT_ORDER: Final = Keyset(("key",))
 
 
 def project_list() -> QuerySet[Project]:
-    """The projects, archived ones too, by key."""
+    """The projects, archived ones too, by key; paged by PROJECT_ORDER."""
     return Project.objects.order_by("key")  # index: project_key_uniq
 
 
 def project_get(*, key: str) -> Project:
-    """The project of that key. One statement. Raises `Project.DoesNotExist`."""
-    return Project.objects.get(key=key)  # index: project_key_uniq
+    """The project of that key, with its lead. One statement. Raises `Project.DoesNotExist`."""
+    return Project.objects.select_related("lead").get(key=key)  # index: project_key_uniq

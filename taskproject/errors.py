@@ -12,7 +12,7 @@ from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse
 from django.template.loader import render_to_string
 
-from taskproject.api import problems
+from taskproject.api import failures
 
 _ADMIN: Final = "/admin/"
 _TEXTS: Final = {
@@ -29,6 +29,7 @@ _TEXTS: Final = {
         "There is no such page",
         "It may have been removed, or it belongs to a tenant that you are no member of.",
     ),
+    409: ("Somebody else is changing this", "Nothing was changed. Try again in a moment."),
     413: ("That was too much at once", "A form can carry 4 MB."),
     500: ("Something went wrong here", "The failure has been logged. Nothing was changed."),
     503: ("The database is busy or away", "Nothing was changed. Try again in a moment."),
@@ -42,27 +43,27 @@ _STALE: Final = (
 
 def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
     """Handler of 400, and of 413, which Django reports through it."""
-    return _for_people(request, problems.bad_request(request, exception))
+    return _for_people(request, failures.bad_request(request, exception))
 
 
 def permission_denied(request: HttpRequest, exception: Exception) -> HttpResponse:
     """Handler of 403."""
-    return _for_people(request, problems.permission_denied(request, exception))
+    return _for_people(request, failures.permission_denied(request, exception))
 
 
 def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:
     """CSRF_FAILURE_VIEW: a form that was sent from an old page, or from another site."""
-    return _for_people(request, problems.permission_denied(request, PermissionDenied()), _STALE)
+    return _for_people(request, failures.permission_denied(request, PermissionDenied()), _STALE)
 
 
 def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
     """Handler of 404."""
-    return _for_people(request, problems.not_found(request, exception))
+    return _for_people(request, failures.not_found(request, exception))
 
 
 def server_error(request: HttpRequest) -> HttpResponse:
     """Handler of 500, and of 503 where the database is the cause and may soon be back."""
-    return _for_people(request, problems.server_error(request))
+    return _for_people(request, failures.server_error(request))
 
 
 def _for_people(

@@ -130,14 +130,18 @@ INSTALLED_APPS = [
     "django.contrib.staticfiles",
     "django.contrib.postgres",
     "rest_framework",
+    "drf_spectacular",
+    "drf_spectacular_sidecar",
 ]
 MIDDLEWARE = [
+    "taskproject.telemetry.TelemetryMiddleware",
+    "taskproject.api.lengths.LengthRequired",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.middleware.csp.ContentSecurityPolicyMiddleware",
     "taskproject.tenancy.middleware.TenantMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
-    "django.middleware.common.CommonMiddleware",
+    "taskproject.api.addresses.SlashMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
@@ -175,14 +179,31 @@ AUTH_PASSWORD_VALIDATORS = [
 
 REST_FRAMEWORK = {
     "DEFAULT_AUTHENTICATION_CLASSES": [
-        "taskproject.tenancy.api.authentication.TokenAuthentication"
+        # The first one says in WWW-Authenticate how to come in.
+        "taskproject.tenancy.api.authentication.TokenAuthentication",
+        "taskproject.tenancy.api.authentication.SessionAuthentication",
     ],
     "DEFAULT_PERMISSION_CLASSES": ["taskproject.tenancy.api.permissions.MemberPermission"],
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
-    "DEFAULT_PARSER_CLASSES": ["rest_framework.parsers.JSONParser"],
-    "EXCEPTION_HANDLER": "taskproject.api.problems.exception_handler",
+    "DEFAULT_PARSER_CLASSES": ["taskproject.api.parsing.JSONParser"],
+    "EXCEPTION_HANDLER": "taskproject.api.failures.exception_handler",
     "URL_FORMAT_OVERRIDE": None,
+    "DEFAULT_SCHEMA_CLASS": "taskproject.api.schema.ApiSchema",
 }
+SPECTACULAR_SETTINGS = {
+    "TITLE": "taskproject",
+    "VERSION": "1",
+    "OAS_VERSION": "3.1.0",
+    "SERVERS": [{"url": "/"}],
+    "COMPONENT_SPLIT_REQUEST": True,
+    "POSTPROCESSING_HOOKS": ["taskproject.api.schema.complete"],
+}
+RATE_LIMIT_TOKEN_PER_MINUTE = env.integer(
+    "RATE_LIMIT_TOKEN_PER_MINUTE", 600, minimum=0, maximum=1_000_000
+)
+RATE_LIMIT_TENANT_PER_MINUTE = env.integer(
+    "RATE_LIMIT_TENANT_PER_MINUTE", 6000, minimum=0, maximum=1_000_000
+)
 
 # --- Security -----------------------------------------------------------------------------------
 
@@ -229,16 +250,25 @@ LOGIN_REDIRECT_URL = "admin:index"
 MESSAGE_STORAGE = "taskproject.tenancy.webadmin.messages.TenantCookieStorage"
 
 LOG_LEVEL = env.choice("LOG_LEVEL", "INFO", choices=("DEBUG", "INFO", "WARNING", "ERROR"))
+LOG_FORMAT = env.choice("LOG_FORMAT", "line", choices=("line", "json"))
+SERVER_TIMING = env.boolean("SERVER_TIMING", False)
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
-    "formatters": {"line": {"format": "{asctime} {levelname} {name}: {message}", "style": "{"}},
-    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line"}},
+    "formatters": {
+        "line": {"()": "taskproject.telemetry.LineFormatter"},
+        "json": {"()": "taskproject.telemetry.JSONFormatter"},
+    },
+    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": LOG_FORMAT}},
     "root": {"handlers": ["console"], "level": LOG_LEVEL},
     "loggers": {
         "django": {"handlers": [], "propagate": True},
-        # Anybody can send a wrong Host: a traceback each would be theirs to fill a disk with.
-        "django.security.DisallowedHost": {"level": "CRITICAL"},
+        # The line of the request says each 4xx already.
+        "django.request": {"level": "ERROR"},
+        # Anybody can send a wrong Host or too much of something: a traceback each would be theirs
+        # to fill a disk with. Why a form was refused is worth its one line.
+        "django.security": {"level": "CRITICAL"},
+        "django.security.csrf": {"level": "WARNING"},
         # Each reconnection attempt would be a line: the 503s say it already.
         "psycopg.pool": {"level": "ERROR"},
     },

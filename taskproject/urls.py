@@ -8,6 +8,7 @@ from django.urls import include, path
 from django.views.generic import RedirectView
 
 from taskproject import health
+from taskproject.api import documentation
 from taskproject.tenancy.webadmin import gate
 
 urlpatterns = [
@@ -17,7 +18,12 @@ urlpatterns = [
     path("admin/tenants/<slug:slug>/", gate.tenant_pages, {"rest": ""}, name="tenant-pages"),
     path("admin/tenants/<slug:slug>/<path:rest>", gate.tenant_pages),
     path("admin/", admin.site.urls),
+    path("api/v1/tenants/<slug:tenant>/", include("taskproject.tenancy.api.urls")),
+    path("api/v1/tenants/<slug:tenant>/", include("projects.api.urls")),
     path("api/v1/tenants/<slug:tenant>/", include("tasks.api.urls")),
+    path("api/v1/schema/", documentation.DocumentView.as_view(), name="api-document"),
+    path("api/v1/docs/", documentation.swagger, name="api-swagger"),
+    path("api/v1/redoc/", documentation.redoc, name="api-redoc"),
 ]
 if "debug_toolbar" in settings.INSTALLED_APPS:
     urlpatterns += [path("__debug__/", include("debug_toolbar.urls"))]

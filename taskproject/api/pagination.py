@@ -21,12 +21,13 @@ from django.db.models import Model, QuerySet
 from django.http import QueryDict
 
 from taskproject.api.problems import InvalidParameter
-from taskproject.db.keyset import Keyset
+from taskproject.db.keyset import Keyset, Range
+from taskproject.db.names import Name, attach_names, named
 
 DEFAULT_LIMIT: Final = 50
 MAX_LIMIT: Final = 200
 _MAC_BYTES: Final = 16
-_VERSION: Final = 1
+_VERSION: Final = 2
 
 Direction = Literal["next", "previous"]
 
@@ -58,41 +59,87 @@ def page_request(query: QueryDict) -> PageRequest:
 
 
 def paginate[M: Model](
-    rows: QuerySet[M], keyset: Keyset, request: PageRequest, *, binding: Mapping[str, Any]
+    rows: QuerySet[M],
+    keyset: Keyset,
+    request: PageRequest,
+    *,
+    binding: Mapping[str, Any],
+    within: Range | None = None,
+    names: Sequence[Name] = (),
 ) -> Page[M]:
     """One page of `rows`, in one statement: a row more than asked for tells whether it goes on.
 
-    `binding` is what the cursor is bound to: tenant, sort, filters. Raises `InvalidParameter` for
-    a cursor that was changed, or was made for another binding.
+    `names` are found beside the rows. `binding` is what the cursor is bound to: tenant, sort,
+    filters. Raises `InvalidParameter` for a cursor that was changed, or was made for another
+    binding.
     """
-    direction, key = _open(request.cursor, binding)
-    backwards = direction == "previous"
-    found = list(keyset.page(rows, key=key, backwards=backwards, limit=request.limit + 1))
+    place = place_of(request.cursor, binding)
+    backwards = place.direction == "previous"
+    wanted = keyset.page(
+        named(rows, names),
+        key=place.key,
+        backwards=backwards,
+        inclusive=place.inclusive,
+        within=within,
+        limit=request.limit + 1,
+    )
+    found = list(wanted)
     more = len(found) > request.limit
     found = found[: request.limit]
+    attach_names(found, names)
     if backwards:
         found.reverse()
     if not found:
-        return Page([], None, None)
+        return _emptied(place, binding)
     has_next = more if not backwards else True
-    has_previous = more if backwards else key is not None
+    has_previous = more if backwards else place.key is not None
     return Page(
         found,
-        _seal("next", keyset.key(found[-1]), binding) if has_next else None,
-        _seal("previous", keyset.key(found[0]), binding) if has_previous else None,
+        _seal(Place("next", keyset.key(found[-1])), binding) if has_next else None,
+        _seal(Place("previous", keyset.key(found[0])), binding) if has_previous else None,
     )
 
 
-def _seal(direction: Direction, key: tuple[Any, ...], binding: Mapping[str, Any]) -> str:
-    body = json.dumps([_VERSION, direction, [_encode(value) for value in key]]).encode()
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a page begins: beyond a key in a direction, or with the key's own row."""
+
+    direction: Direction = "next"
+    key: tuple[Any, ...] | None = None
+    inclusive: bool = False
+
+
+def _emptied(place: Place, binding: Mapping[str, Any]) -> Page[Any]:
+    """A page whose rows have all gone since its cursor was made. The way back begins with the row
+    of the key, which was the last one of the page before."""
+    if place.key is None:
+        return Page([], None, None)
+    if place.direction == "next":
+        return Page([], None, _seal(Place("previous", place.key, inclusive=True), binding))
+    return Page([], _seal(Place("next", place.key, inclusive=True), binding), None)
+
+
+def cursor_beyond(keyset: Keyset, row: Any, binding: Mapping[str, Any]) -> str:
+    """The cursor of the page that begins beyond a row."""
+    return cursor_at(keyset.key(row), binding)
+
+
+def cursor_at(key: tuple[Any, ...], binding: Mapping[str, Any]) -> str:
+    """The cursor of what begins beyond a key."""
+    return _seal(Place("next", key), binding)
+
+
+def _seal(place: Place, binding: Mapping[str, Any]) -> str:
+    key = [_encode(value) for value in place.key or ()]
+    body = json.dumps([_VERSION, place.direction, key, int(place.inclusive)]).encode()
     return _as_text(_mac(body, binding) + body)
 
 
-def _open(
-    cursor: str | None, binding: Mapping[str, Any]
-) -> tuple[Direction, tuple[Any, ...] | None]:
+def place_of(cursor: str | None, binding: Mapping[str, Any]) -> Place:
+    """Where a cursor points; the start without one. Raises `InvalidParameter` for one that was
+    changed, or was made for another binding."""
     if cursor is None:
-        return "next", None
+        return Place()
     try:
         sealed = base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True)
     except (binascii.Error, ValueError):
@@ -101,8 +148,8 @@ def _open(
     # Several texts stand for the same bytes (padding, unused bits of the last letter); one is ours.
     if not hmac.compare_digest(mac, _mac(body, binding)) or _as_text(sealed) != cursor:
         raise InvalidParameter(_REFUSED, code="invalid-cursor")
-    _, direction, key = json.loads(body)
-    return direction, tuple(_decode(value) for value in key)
+    _, direction, key, inclusive = json.loads(body)
+    return Place(direction, tuple(_decode(value) for value in key), bool(inclusive))
 
 
 def _as_text(sealed: bytes) -> str:

@@ -1,47 +1,71 @@
 """Errors as RFC 9457 problem details, also outside of views.
 
 Every error under /api/ is `application/problem+json` with `type`, `title`, `status`, `code`,
-`detail`, and where they apply `errors` (each with a JSON pointer) and `retry_after`. No answer
-carries SQL, a table's name or a traceback.
+`detail`, and where they apply `errors` (each with a JSON pointer), `offered` and `retry_after`. No
+answer carries SQL, a table's name or a traceback. `CATALOGUE` has every code there is.
 """
 
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Iterator
+from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any, Final
 
-from django.core.exceptions import NON_FIELD_ERRORS, PermissionDenied, RequestDataTooBig
-from django.core.exceptions import ValidationError as DjangoValidationError
-from django.db import DatabaseError, OperationalError
-from django.http import Http404, HttpRequest, HttpResponse
-from psycopg import errors as pg
-from psycopg_pool import PoolTimeout, TooManyRequests
+from django.core.exceptions import NON_FIELD_ERRORS
+from django.http import HttpResponse
 from rest_framework import exceptions
-from rest_framework.fields import get_error_detail
 from rest_framework.response import Response
-from rest_framework.views import set_rollback
 
 MEDIA_TYPE: Final = "application/problem+json"
 RETRY_AFTER_S: Final = 1
 
-# SQLSTATEs that mean "not now". Each is answered 503 with Retry-After, never as a bare 500.
-_UNAVAILABLE: Final[tuple[tuple[type[Exception], str], ...]] = (
-    (TooManyRequests, "database-busy"),
-    (PoolTimeout, "database-unavailable"),
-    (pg.QueryCanceled, "query-timeout"),
-    (pg.LockNotAvailable, "locked"),
-    (pg.DeadlockDetected, "conflict-retry"),
-    (pg.SerializationFailure, "conflict-retry"),
-)
-_DETAILS: Final = {
-    "database-busy": "Too many requests wait for the database.",
-    "database-unavailable": "The database can't be reached right now.",
-    "query-timeout": "The database took too long over this request.",
-    "locked": "Another request holds what this one needs.",
-    "conflict-retry": "Another request changed the same rows at the same time.",
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """A kind of problem: the status it comes with, and what it means, for people."""
+
+    status: int
+    title: str
+
+
+CATALOGUE: Final[dict[str, Kind]] = {
+    "bad-request": Kind(400, "The request could not be understood"),
+    "parse-error": Kind(400, "The body is not what its Content-Type says"),
+    "malformed-json": Kind(400, "The body is no JSON that this service takes"),
+    "json-too-deep": Kind(400, "The body is nested too deeply"),
+    "not-an-object": Kind(400, "The body is no JSON object"),
+    "duplicate-key": Kind(400, "A key stands twice in one object of the body"),
+    "invalid-number": Kind(400, "A number in the body is not finite, or too large to be exact"),
+    "invalid-text": Kind(400, "A text in the body can't be stored"),
+    "invalid-parameter": Kind(400, "A query parameter is unknown, repeated or malformed"),
+    "invalid-cursor": Kind(400, "The cursor is not one of this list"),
+    "unserved-combination": Kind(400, "No index serves these filters in this order"),
+    "invalid-header": Kind(400, "A header of the request is malformed"),
+    "not-authenticated": Kind(401, "Credentials are missing"),
+    "authentication-failed": Kind(401, "The credentials are not good"),
+    "permission-denied": Kind(403, "The token's scopes or your role don't allow this"),
+    "not-found": Kind(404, "There is no such thing here"),
+    "method-not-allowed": Kind(405, "This address does not take that method"),
+    "not-acceptable": Kind(406, "The answer can't be given in that form"),
+    "state-conflict": Kind(409, "The state of other rows forbids this"),
+    "duplicate": Kind(409, "Something with this value exists already"),
+    "locked": Kind(409, "Another request holds what this one needs"),
+    "feed-restarted": Kind(410, "The feed has begun anew"),
+    "length-required": Kind(411, "The body comes without its length"),
+    "version-conflict": Kind(412, "It has been changed since you read it"),
+    "content-too-large": Kind(413, "The body is too large"),
+    "unsupported-media-type": Kind(415, "The body must be JSON"),
+    "validation": Kind(422, "Some of the values are not valid"),
+    "too-many-matches": Kind(422, "The question matches more rows than can be sorted"),
+    "rate-limited": Kind(429, "Too many requests"),
+    "throttled": Kind(429, "Too many requests"),
+    "internal-error": Kind(500, "The server failed"),
+    "database-busy": Kind(503, "Too many requests wait for the database"),
+    "database-unavailable": Kind(503, "The database can't be reached right now"),
+    "query-timeout": Kind(503, "The database took too long over this request"),
+    "conflict-retry": Kind(503, "Another request changed the same rows at the same time"),
 }
 
 
@@ -52,13 +76,69 @@ class InvalidParameter(exceptions.APIException):
     default_code = "invalid-parameter"
 
 
+class InvalidHeader(exceptions.APIException):
+    """400: a header of the request is malformed."""
+
+    status_code = HTTPStatus.BAD_REQUEST
+    default_code = "invalid-header"
+
+
+class UnservedCombination(exceptions.APIException):
+    """400: no index serves these filters in this order; `offered` says what is served."""
+
+    status_code = HTTPStatus.BAD_REQUEST
+    default_code = "unserved-combination"
+
+    def __init__(self, detail: str, *, offered: list[dict[str, list[str]]]) -> None:
+        super().__init__(detail)
+        self.extra = {"offered": offered}
+
+
+class FeedRestarted(exceptions.APIException):
+    """410: the database has begun a new life, in which the feed's places mean nothing."""
+
+    status_code = HTTPStatus.GONE
+    default_code = "feed-restarted"
+    default_detail = (
+        "The database was restored or failed over since: read the lists again, then follow the"
+        " feed from after=now."
+    )
+
+
+class StateConflict(exceptions.APIException):
+    """409: well-formed, and the state of other rows forbids it."""
+
+    status_code = HTTPStatus.CONFLICT
+    default_code = "state-conflict"
+
+
+class VersionMismatch(exceptions.APIException):
+    """412: the row is no longer at the version that If-Match names."""
+
+    status_code = HTTPStatus.PRECONDITION_FAILED
+    default_code = "version-conflict"
+
+
+def body(status: int, code: str, detail: str, **extra: Any) -> dict[str, Any]:
+    """The members of a problem; `extra` are further ones."""
+    kind = CATALOGUE.get(code)
+    return {
+        "type": f"/problems/{code}",
+        "title": kind.title if kind else HTTPStatus(status).phrase,
+        "status": status,
+        "code": code,
+        "detail": detail,
+        **extra,
+    }
+
+
 def problem(
     status: int, code: str, detail: str, *, headers: dict[str, str] | None = None, **extra: Any
 ) -> HttpResponse:
     """One problem as a response. `extra` are further members of the body."""
     response = HttpResponse(
         # Without blanks, as DRF writes it: the two can't be told apart.
-        json.dumps(_body(status, code, detail, **extra), ensure_ascii=False, separators=(",", ":")),
+        json.dumps(body(status, code, detail, **extra), ensure_ascii=False, separators=(",", ":")),
         status=status,
         content_type=MEDIA_TYPE,
     )
@@ -67,124 +147,32 @@ def problem(
     return response
 
 
-def unavailable_code(error: BaseException) -> str | None:
-    """Which passing trouble of the database an error is; None if it is anything else."""
-    for cause in _causes(error):
-        for kind, code in _UNAVAILABLE:
-            if isinstance(cause, kind):
-                return code
-    if isinstance(error, OperationalError):
-        return "database-unavailable"
-    return None
-
-
-def exception_handler(error: Exception, context: dict[str, Any]) -> Response | None:
-    """DRF's hook: a problem for each error it knows; None lets `server_error` answer."""
-    known = _as_api_exception(error)
-    if known is None:
-        return _database_problem(error)
-    set_rollback()
-    headers = {}
-    if isinstance(known, exceptions.AuthenticationFailed | exceptions.NotAuthenticated):
-        headers["WWW-Authenticate"] = getattr(known, "auth_header", "Bearer")
-    wait_s = getattr(known, "wait", None)
-    extra: dict[str, Any] = {}
-    if wait_s:
-        headers["Retry-After"] = str(int(wait_s))
-        extra["retry_after"] = int(wait_s)
-    if isinstance(known, exceptions.ValidationError):
-        extra["errors"] = list(_field_errors(known.get_full_details(), ""))
-        return _response(HTTPStatus.UNPROCESSABLE_ENTITY, "validation", _VALIDATION, headers, extra)
-    codes = known.get_codes()
-    code = str(codes) if isinstance(codes, str) else known.default_code
-    return _response(known.status_code, code.replace("_", "-"), str(known.detail), headers, extra)
-
-
-def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
-    """Handler of 400, and of 413, which Django reports through it."""
-    if isinstance(exception, RequestDataTooBig):
-        return problem(413, "content-too-large", "The body of the request is too large.")
-    return problem(400, "bad-request", "The request could not be understood.")
-
-
-def permission_denied(request: HttpRequest, exception: Exception) -> HttpResponse:
-    """Handler of 403."""
-    return problem(403, "permission-denied", "You may not do this.")
-
-
-def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
-    """Handler of 404. The same body as for a tenant or task that is absent or another's."""
-    return problem(404, "not-found", str(exceptions.NotFound.default_detail))
-
-
-def server_error(request: HttpRequest) -> HttpResponse:
-    """Handler of 500: 503 with Retry-After when the database is the cause and may soon be back.
-
-    A middleware could not do this: Django turns an exception into a response before each of them.
-    """
-    error = sys.exc_info()[1]
-    code = unavailable_code(error) if error is not None else None
-    if code is None:
-        return problem(500, "internal-error", "The server failed; the failure has been logged.")
-    return problem(
-        503,
-        code,
-        _DETAILS[code],
-        headers={"Retry-After": str(RETRY_AFTER_S)},
-        retry_after=RETRY_AFTER_S,
-    )
-
-
-_VALIDATION: Final = "Some of the values are not valid; see errors."
-
-
-def _body(status: int, code: str, detail: str, **extra: Any) -> dict[str, Any]:
-    return {
-        "type": f"/problems/{code}",
-        "title": HTTPStatus(status).phrase,
-        "status": status,
-        "code": code,
-        "detail": detail,
-        **extra,
-    }
-
-
-def _response(
+def problem_response(
     status: int, code: str, detail: str, headers: dict[str, str], extra: dict[str, Any]
 ) -> Response:
+    """One problem as a response of a REST view."""
     return Response(
-        _body(status, code, detail, **extra),
+        body(status, code, detail, **extra),
         status=status,
         headers=headers,
         content_type=MEDIA_TYPE,
     )
 
 
-def _as_api_exception(error: Exception) -> exceptions.APIException | None:
-    if isinstance(error, exceptions.APIException):
-        return error
-    if isinstance(error, Http404):
-        return exceptions.NotFound()
-    if isinstance(error, PermissionDenied):
-        return exceptions.PermissionDenied()
-    if isinstance(error, DjangoValidationError):
-        return exceptions.ValidationError(get_error_detail(error))
-    return None
+def invalid(details: Any, headers: dict[str, str]) -> Response:
+    """422 for values that are not valid, or 409 if all that is wrong is that they are taken.
 
-
-def _database_problem(error: Exception) -> Response | None:
-    code = unavailable_code(error) if isinstance(error, DatabaseError) else None
-    if code is None:
-        return None
-    set_rollback()
-    headers = {"Retry-After": str(RETRY_AFTER_S)}
-    return _response(503, code, _DETAILS[code], headers, {"retry_after": RETRY_AFTER_S})
-
-
-def _causes(error: BaseException | None) -> Iterator[BaseException]:
-    while error is not None:
-        yield error
-        error = error.__cause__
+    `details` are those of DRF's `ValidationError.get_full_details()`.
+    """
+    errors = list(_field_errors(details, ""))
+    codes = {each["code"] for each in errors}
+    if codes == {"unique"}:
+        detail = "Another row has such a value already; see errors."
+        return problem_response(409, "duplicate", detail, headers, {"errors": errors})
+    if codes == {"too-many-matches"}:
+        return problem_response(422, "too-many-matches", errors[0]["detail"], headers, {})
+    detail = "Some of the values are not valid; see errors."
+    return problem_response(422, "validation", detail, headers, {"errors": errors})
 
 
 # Where DRF and Django put errors that belong to no single field.

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
+from django.apps import apps
 from django.core.exceptions import NON_FIELD_ERRORS, ValidationError
 from django.db import IntegrityError
 from django.db.models import F, Model, UniqueConstraint
@@ -56,6 +57,15 @@ def as_validation_error(error: IntegrityError, model: type[Model]) -> Validation
         return _taken(model, violated)
     if isinstance(violated, TenantReference):
         return _absent(model, violated)
+    return None
+
+
+def violated_rule(error: IntegrityError) -> ValidationError | None:
+    """The same for a row of whichever model declares the violated constraint; None if none does."""
+    name = constraint_of(error)
+    for model in apps.get_models():
+        if any(each.name == name for each in model._meta.constraints):
+            return as_validation_error(error, model)
     return None
 
 

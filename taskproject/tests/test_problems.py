@@ -23,6 +23,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
+from taskproject.api.problems import CATALOGUE
 from taskproject.tests.outages import another_connection, database_down, default_database
 from taskproject.urls import handler400, handler403, handler404, handler500, urlpatterns
 
@@ -133,17 +134,17 @@ def problem_of(response: Any, status: int, code: str) -> dict[str, Any]:
     body: dict[str, Any] = response.json()
     assert (response.status_code, body["status"], body["code"]) == (status, status, code)
     assert body["type"] == f"/problems/{code}"
-    assert isinstance(body["title"], str)
+    assert body["title"] == CATALOGUE[code].title
+    assert CATALOGUE[code].status == status
     assert isinstance(body["detail"], str)
     for internal in (SECRET, "Traceback", "SELECT", "pg_", "psycopg", "<"):
         assert internal not in response.content.decode()
     return body
 
 
-def assert_unavailable(response: Any, code: str) -> None:
-    body = problem_of(response, 503, code)
+def assert_unavailable(response: Any, code: str, *, status: int = 503) -> None:
+    body = problem_of(response, status, code)
     assert (response["Retry-After"], body["retry_after"]) == ("1", 1)
-    assert body["title"] == "Service Unavailable"
 
 
 # The client's errors
@@ -153,7 +154,7 @@ def assert_unavailable(response: Any, code: str) -> None:
     "address", ["/nowhere", "/api/", "/api/v1/tenants/a b/tasks/", "/api/v1/tenants/alpha/nothing/"]
 )
 def test_an_unknown_address_is_a_404_problem(address: str, client: Client) -> None:
-    assert problem_of(client.get(address), 404, "not-found")["title"] == "Not Found"
+    problem_of(client.get(address), 404, "not-found")
 
 
 @both
@@ -199,7 +200,7 @@ def test_a_body_that_is_too_large_is_a_problem(where: str, client: Client, setti
 def test_json_that_is_none_is_a_400_problem(client: Client) -> None:
     response = client.post("/rest/ask/", '{"a": ', content_type="application/json")
 
-    problem_of(response, 400, "parse-error")
+    problem_of(response, 400, "malformed-json")
 
 
 def test_a_body_of_another_kind_is_a_415_problem(client: Client) -> None:
@@ -297,12 +298,12 @@ def test_passing_trouble_of_the_database_is_a_503_problem(
 
 
 @both
-def test_a_lock_that_is_not_free_in_time_is_a_503_problem(where: str, client: Client) -> None:
+def test_a_lock_that_is_not_free_in_time_is_a_409_problem(where: str, client: Client) -> None:
     with another_connection() as other, other.cursor() as cursor:
         cursor.execute(f"SELECT pg_advisory_lock({LOCK_A})")
         response = client.get(f"/{where}/locked/")
 
-    assert_unavailable(response, "locked")
+    assert_unavailable(response, "locked", status=409)
 
 
 def test_a_real_deadlock_is_a_503_problem(client: Client) -> None:

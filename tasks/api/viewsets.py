@@ -2,74 +2,138 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Any, ClassVar
 
-from django.http import QueryDict
+from django.urls import reverse
 from rest_framework.request import Request
 from rest_framework.response import Response
-from rest_framework.viewsets import GenericViewSet
 
-from taskproject.api.pagination import Page, page_request, paginate
-from taskproject.api.parameters import refuse_unknown
-from taskproject.api.problems import InvalidParameter
-from taskproject.tenancy.api.authentication import identity_of
-from tasks.api.serializers import TaskSerializer
-from tasks.models import Status, Task
-from tasks.selectors import TASK_SORTS, task_list
+from projects.api.viewsets import PROJECT
+from projects.models import Project
+from projects.selectors import project_get
+from taskproject.db.counting import capped_count
+from taskproject.tenancy.api.viewsets import TenantViewSet
+from taskproject.tenancy.models import User
+from tasks import selectors
+from tasks.api.listings import PROJECT_TASKS, TASKS
+from tasks.api.parameters import TASK, TASK_ID
+from tasks.api.references import TaskReference
+from tasks.api.serializers import (
+    COUNT_LIMIT,
+    CountSerializer,
+    ProjectTaskSerializer,
+    SummarySerializer,
+    TaskChangeSerializer,
+    TaskSerializer,
+)
+from tasks.services import tasks as services
 
-DEFAULT_SORT: Final = "-created"
-PARAMETERS: Final = ("cursor", "limit", "sort", "status")
 
-
-class TaskViewSet(GenericViewSet[Task]):
-    """The tasks of a tenant."""
+class TaskViewSet(TenantViewSet):
+    """The tasks of the tenant."""
 
     serializer_class = TaskSerializer
-    queryset = Task.objects.select_related("project", "assignee", "creator")
+    listings: ClassVar = {"list": TASKS, "count": TASKS}
+    answers: ClassVar = {"count": CountSerializer, "summary": SummarySerializer}
+    places: ClassVar = {**TenantViewSet.places, "task": TASK, "task_id": TASK_ID}
 
-    def list(self, request: Request, *args: Any, **kwargs: Any) -> Response:
-        """A page of tasks, newest first unless `sort=created`; `status=` keeps one status.
+    def get_serializer_class(self) -> Any:
+        return TaskChangeSerializer if self.action == "partial_update" else TaskSerializer
 
-        One statement, besides the pool's check.
-        """
-        query = request.query_params
-        refuse_unknown(query, allowed=PARAMETERS)
-        sort = query.get("sort", DEFAULT_SORT)
-        if sort not in TASK_SORTS:
-            raise InvalidParameter(f"sort must be one of {', '.join(TASK_SORTS)}.")
-        status = _status(query)
-        rows = task_list(status=status).select_related("project", "assignee", "creator")
-        binding = {"tenant": identity_of(request).tenant_id, "sort": sort, "status": status}
-        page = paginate(rows, TASK_SORTS[sort], page_request(query), binding=binding)
-        return self._response(request, page)
+    def list(self, request: Request, **kwargs: Any) -> Response:
+        """A page of tasks, the newest first unless `sort` says otherwise."""
+        return self.listed(TASKS)
 
-    def _response(self, request: Request, page: Page[Task]) -> Response:
-        links = {
-            "next": _link(request, page.next),
-            "previous": _link(request, page.previous),
-        }
-        body = {"results": self.get_serializer(page.rows, many=True).data, **links}
-        header = ", ".join(
-            f'<{url}>; rel="{"prev" if name == "previous" else name}"'
-            for name, url in links.items()
-            if url
+    def create(self, request: Request, **kwargs: Any) -> Response:
+        """Make a task. It gets the next number of its project."""
+        values = self.valid()
+        return self.made(values.pop("project"), values)
+
+    def made(self, project: Project, values: dict[str, Any]) -> Response:
+        """Make a task in a project, and show it."""
+        assignee: User | None = values.pop("assignee", None)
+        task = services.task_create(
+            project_id=project.pk,
+            actor_id=self.actor_id,
+            assignee_id=assignee.pk if assignee else None,
+            **values,
         )
-        return Response(body, headers={"Link": header} if header else None)
+        task.project, task.assignee, task.creator = project, assignee, self.request.user
+        address = reverse("task-detail", args=[self.kwargs["tenant"], task.pk])
+        return self.shown(task, status=201, location=address)
+
+    def retrieve(self, request: Request, task: TaskReference, **kwargs: Any) -> Response:
+        """One task, by its id or its key, such as `WEB-42`."""
+        return self.shown(task.task())
+
+    def partial_update(self, request: Request, task: TaskReference, **kwargs: Any) -> Response:
+        """Change a task: what is sent, and nothing else.
+
+        `completed_at` is set when the status becomes `done` and cleared when it leaves it.
+        """
+        changes = self.valid(partial=True)
+        people = {}
+        if "assignee" in changes:
+            people["assignee"] = assignee = changes.pop("assignee")
+            changes["assignee_id"] = assignee.pk if assignee else None
+        changed = services.task_update(
+            task_id=task.find_id(), actor_id=self.actor_id, if_version=self.if_version, **changes
+        )
+        for name, person in people.items():
+            setattr(changed, name, person)
+        return self.shown(changed)
+
+    def destroy(self, request: Request, task: TaskReference, **kwargs: Any) -> Response:
+        """Delete a task: it leaves every list but that of the deleted ones, and can be restored."""
+        services.task_delete(
+            task_id=task.find_id(), actor_id=self.actor_id, if_version=self.if_version
+        )
+        return Response(status=204)
+
+    def restore(self, request: Request, task_id: int, **kwargs: Any) -> Response:
+        """Bring a deleted task back; a live one stays as it is. It is named by its id."""
+        return self.shown(services.task_restore(task_id=task_id, actor_id=self.actor_id))
+
+    def count(self, request: Request, **kwargs: Any) -> Response:
+        """How many tasks there are with those filters. It stops at 1,000 and says so."""
+        choice = TASKS.choose_uncounted(request.query_params, actor_id=self.actor_id)
+        rows = choice.range.applied(choice.rows(), choice.keyset.columns[0])
+        return Response(_counted(capped_count(rows, limit=COUNT_LIMIT)))
+
+    def summary(self, request: Request, **kwargs: Any) -> Response:
+        """How many tasks are in each status, how many open ones are overdue, and how many open ones
+        are the caller's. Each number stops at 1,000."""
+        numbers = selectors.task_summary(user_id=self.actor_id, limit=COUNT_LIMIT)
+        return Response(
+            {
+                "status": {status.label: _counted(n) for status, n in numbers.by_status.items()},
+                "overdue": _counted(numbers.overdue),
+                "mine": _counted(numbers.mine),
+            }
+        )
 
 
-def _status(query: QueryDict) -> Status | None:
-    word = query.get("status")
-    if word is None:
-        return None
-    for status in Status:
-        if status.label == word:
-            return status
-    raise InvalidParameter(f"status must be one of {', '.join(Status.labels)}.")
+class ProjectTaskViewSet(TaskViewSet):
+    """The tasks of one project."""
+
+    listings: ClassVar = {"list": PROJECT_TASKS}
+    places: ClassVar = {**TenantViewSet.places, "key": PROJECT}
+
+    def get_serializer_class(self) -> Any:
+        return ProjectTaskSerializer
+
+    def list(self, request: Request, **kwargs: Any) -> Response:
+        """A page of the project's tasks, the newest first unless `sort` says otherwise."""
+        key = self.kwargs["key"]
+        return self.listed(
+            PROJECT_TASKS, place={"project": key}, unless_absent=lambda: project_get(key=key)
+        )
+
+    def create(self, request: Request, **kwargs: Any) -> Response:
+        """Make a task in the project."""
+        values = self.valid()
+        return self.made(project_get(key=self.kwargs["key"]), values)
 
 
-def _link(request: Request, cursor: str | None) -> str | None:
-    if cursor is None:
-        return None
-    query = request.query_params.copy()
-    query["cursor"] = cursor
-    return request.build_absolute_uri(f"{request.path}?{query.urlencode()}")
+def _counted(number: int) -> dict[str, Any]:
+    return {"count": min(number, COUNT_LIMIT), "capped": number > COUNT_LIMIT}

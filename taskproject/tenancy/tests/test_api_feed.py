@@ -9,6 +9,7 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 from django.db import connection
 from django.test import Client
+from django.test.utils import CaptureQueriesContext
 
 from taskproject.db import epochs
 from taskproject.db.context import tenant_context
@@ -123,8 +124,7 @@ def test_in_another_life_of_the_database_the_reader_is_told(
 
 def test_the_life_of_a_database_is_asked_for_once_a_connection() -> None:
     connection.close()
-    with connection.execute_wrapper(lambda run, *rest: asked.append(rest[0]) or run(*rest)):
-        asked: list[str] = []
+    with CaptureQueriesContext(connection) as asked:
         lives = {epochs.cluster_epoch() for _ in range(3)}
 
     assert len(asked) == 1

@@ -6,13 +6,13 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from django.core.cache import cache
 from django.db import transaction
 from django.test import Client
 
 from taskproject.db.context import no_tenant, tenant_context
 from taskproject.tenancy.tests.sql import connection, database, fetch, told_tenant
 from taskproject.tests.cast import Cast, make_cast, make_client, make_project, make_task
+from taskproject.tests.outages import forget_cached
 from taskproject.tests.wire import Relay
 from tasks.models import Task
 
@@ -79,7 +79,7 @@ def test_each_warm_request_costs_the_same(client: Client, wire: Relay) -> None:
 
 
 def test_a_cold_token_costs_one_statement_more(client: Client, cast: Cast, wire: Relay) -> None:
-    cache.clear()
+    forget_cached()
     with wire.counting() as seen:
         get(client)
     assert seen.turns == 3

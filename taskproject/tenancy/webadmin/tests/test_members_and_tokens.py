@@ -285,7 +285,7 @@ def test_an_admin_issues_no_token_for_an_owner(cast: Cast, adam: Client) -> None
         ({"name": "x" * 101}, "name"),
         ({"scopes": []}, "scopes"),
         ({"scopes": ["root"]}, "scopes"),
-        ({"expires_at_0": "2020-01-01", "expires_at_1": "00:00"}, "__all__"),
+        ({"expires_at_0": "2020-01-01", "expires_at_1": "00:00"}, "expires_at"),
         ({"expires_at_0": "abc", "expires_at_1": ""}, "expires_at"),
     ],
 )

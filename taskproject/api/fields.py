@@ -1,0 +1,134 @@
+"""Serializer fields and rules that every resource shares."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any, ClassVar
+
+from django.core.exceptions import ValidationError as DjangoValidationError
+from django.core.validators import RegexValidator
+from rest_framework import serializers
+from rest_framework.fields import empty
+
+from taskproject.api.parsing import MAX_INTEGER
+from taskproject.db.values import require_instant
+
+
+class WordField(serializers.Field):  # type: ignore[type-arg]
+    """A choice stored as a number and shown as its word."""
+
+    default_error_messages = {"invalid_choice": "It must be one of: {words}."}
+
+    def __init__(self, choices: Any, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.choices = choices
+        self._words = dict(choices.choices)
+        self._values = {label: choices(value) for value, label in choices.choices}
+
+    def to_representation(self, value: int) -> str:
+        return str(self._words[value])
+
+    def to_internal_value(self, data: Any) -> Any:
+        if not isinstance(data, str) or data not in self._values:
+            self.fail("invalid_choice", words=", ".join(self._values))
+        return self._values[data]
+
+
+class InstantField(serializers.DateTimeField):
+    """A point in time. Unlike DRF's own field it takes no time without a zone."""
+
+    default_error_messages = {
+        "invalid": "It must be a time with its zone, such as 2026-01-31T12:00:00Z.",
+    }
+
+    def enforce_timezone(self, value: datetime) -> datetime:
+        try:
+            require_instant(time=value)
+        except DjangoValidationError as error:
+            raise serializers.ValidationError(error.messages, code="invalid") from error
+        return super().enforce_timezone(value)
+
+
+class TextField(serializers.CharField):
+    """A text that is stored as it was sent, with its blanks; nothing but a string is taken.
+
+    `pattern` is matched to the very end: Python's `$` would let a line break follow.
+    """
+
+    def __init__(self, *, pattern: str | None = None, **kwargs: Any) -> None:
+        kwargs.setdefault("trim_whitespace", False)
+        super().__init__(**kwargs)
+        if pattern is not None:
+            to_the_end = re.compile(pattern.removesuffix("$") + r"\Z")
+            self.validators.append(RegexValidator(to_the_end, self.error_messages["invalid"]))
+
+    def to_internal_value(self, data: Any) -> str:
+        if not isinstance(data, str):
+            self.fail("invalid")
+        return super().to_internal_value(data)
+
+
+class FlagField(serializers.BooleanField):
+    """True or false, and none of the words and numbers that DRF takes for them."""
+
+    def to_internal_value(self, data: Any) -> bool:
+        if not isinstance(data, bool):
+            self.fail("invalid", input=data)
+        return data
+
+
+class IdField(serializers.Field):  # type: ignore[type-arg]
+    """The id of another row; whether there is such a row is the service's question."""
+
+    schema: ClassVar = {
+        "type": "integer",
+        "format": "int64",
+        "minimum": 1,
+        "maximum": MAX_INTEGER,  # no body has a larger number
+    }
+    default_error_messages = {"invalid": "It must be the id of a row, a whole number."}
+
+    def to_representation(self, value: Any) -> int:
+        return int(value)
+
+    def to_internal_value(self, data: Any) -> int:
+        if not isinstance(data, int) or isinstance(data, bool) or not 1 <= data < 2**63:
+            self.fail("invalid")
+        return int(data)
+
+
+class StrictSerializer(serializers.Serializer):  # type: ignore[type-arg]
+    """Refuses what it does not know: a misspelt field would otherwise be ignored in silence.
+
+    So are fields that can't be set: one that is sent back unchanged has to be left out. `example`
+    has a value for each field, for the OpenAPI document.
+    """
+
+    example: ClassVar[Mapping[str, Any]] = {}
+
+    def run_validation(self, data: Any = empty) -> Any:
+        refused = self._refused(data) if isinstance(data, Mapping) else {}
+        try:
+            validated = super().run_validation(data)
+        except serializers.ValidationError as error:
+            if refused and isinstance(error.detail, dict):
+                raise serializers.ValidationError({**error.detail, **refused}) from error
+            raise
+        if refused:
+            raise serializers.ValidationError(refused)
+        return validated
+
+    def _refused(self, data: Mapping[str, Any]) -> dict[str, Any]:
+        complaints = {}
+        for name in data:
+            field = self.fields.get(name)
+            if field is None:
+                complaint = serializers.ErrorDetail("There is no such field.", code="unknown")
+            elif field.read_only:
+                complaint = serializers.ErrorDetail("This can't be set.", code="read-only")
+            else:
+                continue
+            complaints[name] = [complaint]
+        return complaints
