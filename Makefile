@@ -45,6 +45,11 @@ format: $(VENV)/.installed-dev  ## put the code into form
 	@$(PY) -m ruff check --fix --select I .
 	@$(PY) -m ruff format .
 
+.PHONY: openapi
+openapi: $(VENV)/.installed-dev  ## renew docs/openapi.json from the code
+	@$(PY) manage.py spectacular --skip-checks --fail-on-warn --validate --format openapi-json \
+	    --file docs/openapi.json
+
 .PHONY: lock
 lock: $(VENV)/.installed-dev  ## renew constraints.txt from what is installed
 	@{ head -1 constraints.txt; $(PY) -m pip freeze; } > constraints.new && mv constraints.new constraints.txt

@@ -1,0 +1,355 @@
+"""The OpenAPI document: each operation, as its view declares it. No view describes itself twice.
+
+An action takes a body if it is one of `_WITH_BODY`: that of `get_serializer_class`. It answers with
+`view.answers[action]`, None for nothing, and where it is not named there, with
+`view.serializer_class`. `list` answers with a page. Query parameters come from `view.listings` and
+`view.parameters`, those of the address from `view.places`, scope and role from the permission;
+what can go wrong from what the action does, and from `view.problems`.
+"""
+
+from __future__ import annotations
+
+import inspect
+import re
+from collections.abc import Mapping
+from typing import Any, Final
+
+import uritemplate
+from django.conf import settings
+from drf_spectacular.openapi import AutoSchema
+from drf_spectacular.plumbing import ResolvedComponent, append_meta
+from rest_framework import serializers
+from rest_framework.permissions import SAFE_METHODS
+
+from taskproject.api.fields import WordField
+from taskproject.api.pagination import MAX_LIMIT
+from taskproject.api.schema_answers import (
+    HEADERS,
+    IF_MATCH,
+    IF_NONE_MATCH,
+    RATE_LIMIT_HEADERS,
+    SCHEMAS,
+    Traits,
+    problem_responses,
+    response_headers,
+)
+from taskproject.api.schema_lists import (
+    access_table,
+    accesses_of,
+    documented,
+    filters_of,
+    paging_of,
+)
+
+_JSON: Final = "application/json"
+_WITH_BODY: Final = frozenset({"create", "partial_update"})
+_SENTENCE_END: Final = re.compile(r"(?<=\.)\s+")
+_LINE_END: Final = re.compile(r"(?<!\n)\n(?!\n)")
+_PAGE_LINK: Final = "https://tasks.example/api/v1/tenants/acme/{}?cursor=q5wf8Kk2"
+
+Schema = dict[str, Any]
+
+
+class ApiSchema(AutoSchema):
+    """Describes one operation. drf-spectacular calls it for each method of each address."""
+
+    view: Any  # a view set with the class variables that are named above
+
+    # --- What kind of operation it is -----------------------------------------------------------
+
+    @property
+    def action(self) -> str:
+        return str(self.view.action)
+
+    @property
+    def _answer(self) -> serializers.Serializer[Any] | None:
+        """The serializer of the answer; None if there is nothing to say."""
+        nothing = None if self.action == "destroy" else self.view.serializer_class
+        chosen = self.view.answers.get(self.action, nothing)
+        return chosen() if chosen else None
+
+    @property
+    def _traits(self) -> Traits:
+        listing = self.view.listings.get(self.action)
+        writes = self.method not in SAFE_METHODS
+        return Traits(
+            writes=writes,
+            reads_body=self.action in _WITH_BODY,
+            filters=listing is not None,
+            pages=listing is not None and self.action == "list",
+            matches=listing is not None and any(each.matches for each in listing.accesses),
+            tagged=self.action != "list" and _has_version(self._answer),
+            conditional=writes and self.action in self.view.conditional,
+            validates=writes and self.action != "destroy",
+            limited=bool(self.view.get_throttles()),
+            more=self.view.problems.get(self.action, ()),
+        )
+
+    # --- What it is called ----------------------------------------------------------------------
+
+    def get_operation_id(self) -> str:
+        return f"{self.view.basename}_{self.action}".replace("-", "_")
+
+    def get_tags(self) -> list[str]:
+        return [_resource(self.view)]
+
+    def get_summary(self) -> str:
+        return self._docstring[0].removesuffix(".").replace("`", "")
+
+    def get_description(self) -> str:  # type: ignore[override]  # as drf-spectacular has it
+        required = self._requirement
+        needs = f"Needs the scope `{required.scope}` and at least the role `{required.role.label}`."
+        table = ""
+        if listing := self.view.listings.get(self.action):
+            table = access_table(listing, paged=self._traits.pages)
+        return "\n\n".join(filter(None, [self._docstring[1], needs, table]))
+
+    @property
+    def _docstring(self) -> tuple[str, str]:
+        """The first sentence of the action's docstring, and the others."""
+        text = _text_of(getattr(self.view, self.action))
+        first, *others = _SENTENCE_END.split(text, maxsplit=1)
+        return first, "".join(others)
+
+    # --- Who may --------------------------------------------------------------------------------
+
+    @property
+    def _requirement(self) -> Any:
+        permission = next(p for p in self.view.get_permissions() if hasattr(p, "requirement"))
+        return permission.requirement(self.view, self.method)
+
+    def get_auth(self) -> list[Schema]:
+        by_session: Schema = {"session": []}
+        if self.method not in SAFE_METHODS:
+            by_session["csrf"] = []
+        return [{"token": []}, by_session]
+
+    def get_extensions(self) -> Schema:
+        required = self._requirement
+        found: Schema = {
+            "x-requires": {"scope": str(required.scope), "role": required.role.label},
+        }
+        if listing := self.view.listings.get(self.action):
+            found["x-access"] = accesses_of(listing, paged=self._traits.pages)
+        return found
+
+    # --- What it takes --------------------------------------------------------------------------
+
+    def _get_parameters(self) -> list[Schema]:
+        in_address = [
+            documented(name, self.view.places[name], place="path")
+            for name in uritemplate.variables(self.path)
+        ]
+        traits = self._traits
+        found = [*in_address, *filters_of(self.view.parameters.get(self.action, {}))]
+        if listing := self.view.listings.get(self.action):
+            found += filters_of(listing.filters)
+            found += paging_of(listing) if traits.pages else []
+        if traits.conditional:
+            found.append(IF_MATCH)
+        if traits.tagged and not traits.writes:
+            found.append(IF_NONE_MATCH)
+        return found
+
+    def _get_request_body(self, direction: Any = "request") -> Schema | None:
+        if not self._traits.reads_body:
+            return None
+        body: Schema = super()._get_request_body(direction)
+        (content,) = body["content"].values()
+        serializer = self.get_request_serializer()
+        sent = self._map_serializer(serializer, "request")["properties"]
+        content["example"] = {k: v for k, v in _example_of(serializer).items() if k in sent}
+        return body
+
+    # --- What it answers ------------------------------------------------------------------------
+
+    def _get_response_bodies(self, direction: Any = "response") -> dict[str, Schema]:
+        traits = self._traits
+        found = dict(self._good_answers(traits))
+        for status, name, response in problem_responses(traits):
+            found[str(status)] = self._component("responses", name, response)
+        return found
+
+    def _good_answers(self, traits: Traits) -> dict[str, Schema]:
+        headers = ["X-Request-Id", *(RATE_LIMIT_HEADERS if traits.limited else ())]
+        answer = self._answer
+        if answer is None:
+            return {"204": {"description": "Done.", "headers": response_headers(headers)}}
+        if self.action == "list":
+            body = self._page(answer)
+            return {"200": _response("A page.", body, [*headers, *(["Link"] * traits.pages)])}
+        headers += ["ETag"] if traits.tagged else []
+        headers += ["Link"] if "next" in answer.fields else []
+        body = {
+            "schema": self.resolve_serializer(answer, "response").ref,
+            "example": _example_of(answer),
+        }
+        if self.action == "create":
+            made = ["Location"] if hasattr(self.view, "retrieve") else []
+            return {"201": _response("Made.", body, [*headers, *made])}
+        found = {"200": _response("As it is now.", body, headers)}
+        if traits.tagged and not traits.writes:
+            unchanged = {"description": "The client has it.", "headers": response_headers(headers)}
+            found["304"] = unchanged
+        return found
+
+    def _page(self, answer: serializers.Serializer[Any]) -> Schema:
+        component = self.resolve_serializer(answer, "response")
+        link = {"type": ["string", "null"], "format": "uri"}
+        page = {
+            "type": "object",
+            "description": "Rows in the order of the list, and the addresses of the pages beside "
+            "this one; null where there is none.",
+            "properties": {
+                "results": {"type": "array", "items": component.ref, "maxItems": MAX_LIMIT},
+                "next": link,
+                "previous": link,
+            },
+            "required": ["results", "next", "previous"],
+        }
+        ref = self._component("schemas", f"{component.name}Page", page)
+        following = _PAGE_LINK.format(self.path.rpartition("}/")[2])
+        example = {"results": [_example_of(answer)], "next": following, "previous": None}
+        return {"schema": ref, "example": example}
+
+    # --- What bodies are made of ----------------------------------------------------------------
+
+    def _map_serializer_field(
+        self, field: Any, direction: Any, bypass_extensions: bool = False
+    ) -> Any:
+        meta = self._get_serializer_field_meta(field, direction)
+        if direction == "response":
+            meta.pop("default", None)
+        if isinstance(field, WordField):
+            return append_meta(self._word(field), meta)
+        if isinstance(field, serializers.ChoiceField):
+            return append_meta({"type": "string", "enum": list(field.choices)}, meta)
+        # A field says by itself what it takes and shows if DRF does not know it.
+        if (schema := getattr(field, "schema", None)) is not None:
+            return append_meta(dict(schema), meta)
+        return super()._map_serializer_field(field, direction, bypass_extensions)
+
+    def _word(self, field: WordField) -> Schema:
+        words = field.choices
+        schema = {"type": "string", "enum": list(words.labels), "description": _text_of(words)}
+        return self._component("schemas", words.__name__, schema)
+
+    def _get_serializer_name(
+        self, serializer: Any, direction: Any, bypass_extensions: bool = False
+    ) -> str:
+        """`Task` for what is shown, `NewTask` and `TaskChange` for what is sent."""
+        name = type(serializer).__name__.removesuffix("Serializer")
+        if direction == "response":
+            return name
+        name = name.removeprefix("New").removesuffix("Change")
+        return f"{name}Change" if serializer.partial else f"New{name}"
+
+    def _postprocess_serializer_schema(
+        self, schema: Schema, serializer: Any, direction: Any
+    ) -> Any:
+        found: Schema = super()._postprocess_serializer_schema(schema, serializer, direction)
+        found["description"] = _text_of(type(serializer))
+        if direction == "request":
+            found["additionalProperties"] = False  # a misspelt member is refused
+        else:
+            found["required"] = list(found["properties"])  # each answer has them all
+        return found
+
+    def _component(self, kind: str, name: str, content: Schema) -> Schema:
+        """Keep content under a name, and refer to it."""
+        component = ResolvedComponent(name=name, type=kind, schema=content, object=name)
+        self.registry.register_on_missing(component)
+        ref: Schema = component.ref
+        return ref
+
+
+def complete(result: Schema, generator: Any, **kwargs: Any) -> Schema:
+    """The document with what belongs to no operation: a hook of drf-spectacular."""
+    components = result["components"]
+    components["headers"] = HEADERS
+    components["schemas"] = dict(sorted({**components["schemas"], **SCHEMAS}.items()))
+    components["securitySchemes"] = _security_schemes()
+    result["info"]["description"] = _LINE_END.sub(" ", DESCRIPTION)
+    result["tags"] = _tags(generator)
+    return result
+
+
+def _tags(generator: Any) -> list[Schema]:
+    """A tag for each resource that is shown, described as its serializer is."""
+    found = {}
+    for _, _, _, callback in generator.endpoints:
+        view = callback.cls
+        found[_resource(view)] = _text_of(view.serializer_class)
+    return [{"name": name, "description": text} for name, text in found.items()]
+
+
+def _text_of(documented: Any) -> str:
+    """A docstring without the ends of its lines, which are there for readers of code."""
+    return _LINE_END.sub(" ", inspect.getdoc(documented) or "")
+
+
+def _resource(view: Any) -> str:
+    name: str = view.serializer_class.__name__
+    return name.removesuffix("Serializer")
+
+
+def _has_version(serializer: Any) -> bool:
+    return "version" in getattr(serializer, "fields", ())
+
+
+def _example_of(serializer: Any) -> Mapping[str, Any]:
+    example: Mapping[str, Any] = getattr(serializer, "example", {})
+    return {name: example[name] for name in serializer.fields if name in example}
+
+
+def _response(description: str, body: Schema, headers: list[str]) -> Schema:
+    return {
+        "description": description,
+        "headers": response_headers(headers),
+        "content": {_JSON: body},
+    }
+
+
+def _security_schemes() -> Schema:
+    return {
+        "token": {
+            "type": "http",
+            "scheme": "bearer",
+            "bearerFormat": "tp_…",
+            "description": "An API token. It speaks for one user in one tenant.",
+        },
+        "session": {
+            "type": "apiKey",
+            "in": "cookie",
+            "name": settings.SESSION_COOKIE_NAME,
+            "description": "The session of the web admin.",
+        },
+        "csrf": {
+            "type": "apiKey",
+            "in": "header",
+            "name": "X-CSRFToken",
+            "description": f"With a session, what the cookie `{settings.CSRF_COOKIE_NAME}` holds.",
+        },
+    }
+
+
+DESCRIPTION: Final = """\
+Tasks of many tenants. All of a tenant lies below its own address.
+
+**Tokens.** Send `Authorization: Bearer tp_…`. A token speaks for one user in one tenant. An admin
+issues them in the web admin, under API tokens, or here with `token_create`; the text is shown once.
+
+**Pages.** A list has up to `limit` rows and the address of the `next` page. Follow it as it is:
+its cursor goes with the filters and the order that it was made for. There is no total. Which
+filters and orders go together stands with each list, with how many pages of 8 KiB PostgreSQL reads
+at most for 50 rows, however far one has come; for programs, and with the index, in `x-access`.
+
+**Problems.** What goes wrong is answered as `application/problem+json`. Tell problems apart by
+`code`. A tenant or row that you may not see is answered like one that is not there. A 503 and a
+429 say in `Retry-After` when to try again. A method that an address does not take is a 405, and a
+failure of the service a 500.
+
+**Conditions.** An object that can be changed comes with an `ETag`. Send it back as `If-Match` with
+a change, and nobody's work is lost: 412 says that it has been changed meanwhile. Send it as
+`If-None-Match` to read it only if it is new.
+"""
