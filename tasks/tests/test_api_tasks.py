@@ -346,7 +346,7 @@ def test_a_change_touches_what_was_sent_and_nothing_else(cast: Cast, api: Api, t
         ({"external_key": "X-1"}, {"external_key"}),
         ({"title": "Mow", "priority": "high"}, {"title", "priority"}),
     ],
-    ids=str,
+    ids=lambda each: " ".join(sorted(each)),
 )
 def test_each_field_is_changed_by_itself(
     api: Api, task: Task, sent: dict[str, Any], columns: set[str]
