@@ -67,6 +67,8 @@ class TextField(serializers.CharField):
     def to_internal_value(self, data: Any) -> str:
         if not isinstance(data, str):
             self.fail("invalid")
+        if data and not data.strip() and not self.allow_blank:
+            self.fail("blank")
         return super().to_internal_value(data)
 
 

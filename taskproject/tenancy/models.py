@@ -77,7 +77,7 @@ class Membership(models.Model):
         db_table = "membership"
         verbose_name = "member"
         constraints = [
-            # serves: membership_get, membership_of, member_is_active, member_named, member_list;
+            # serves: membership_get, membership_of, member_is_active, member_named, people_in;
             # referenced by every person in a tenant's rows
             models.UniqueConstraint(fields=["tenant", "user"], name="membership_user_uniq"),
             models.CheckConstraint(condition=Q(role__in=Role.values), name="membership_role_chk"),
@@ -85,6 +85,8 @@ class Membership(models.Model):
         indexes = [
             # serves: memberships_of (not tenant-first: it finds a user's tenants)
             models.Index(fields=["user"], name="membership_user_idx"),
+            # serves: member_list
+            models.Index(fields=["tenant", "id"], name="membership_joined_idx"),
         ]
 
     def __str__(self) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Final
 
 from django.db.models import QuerySet
@@ -11,7 +12,7 @@ from taskproject.db.fields import SnapshotHorizon, StopsEarly
 from taskproject.db.keyset import Keyset
 from taskproject.tenancy.models import ApiToken, Event, Membership, Tenant
 
-MEMBER_ORDER: Final = Keyset(("user_id",))
+MEMBER_ORDER: Final = Keyset(("id",))
 TOKEN_ORDER: Final = Keyset(("id",), descending=True)
 
 
@@ -66,8 +67,12 @@ def member_named(*, username: str) -> Membership:
 
 
 def member_list() -> QuerySet[Membership]:
-    """The members of the active tenant, deactivated ones too; paged by MEMBER_ORDER."""
-    return Membership.objects.filter(  # index: membership_user_uniq
+    """The members of the active tenant, deactivated ones too; paged by MEMBER_ORDER.
+
+    In the order of their joining and not by user: a list by user would tell whether a new member
+    was a user before, who stands among the others then, or was made, who stands at the end.
+    """
+    return Membership.objects.filter(  # index: membership_joined_idx
         tenant_id=require_tenant_id()
     )
 
@@ -123,3 +128,26 @@ def event_feed(*, after: tuple[int, int] = (0, 0), limit: int) -> QuerySet[Event
 def events_newest() -> QuerySet[Event]:
     """The events of the active tenant, newest first."""
     return Event.objects.order_by("-id")  # index: event_tpk
+
+
+# The changes of an event that name a person, by the id of the user.
+PEOPLE_IN_CHANGES: Final = ("assignee_id", "lead_id")
+
+
+def people_in(events: Iterable[Event]) -> dict[int, str]:
+    """The user names of the members whose ids stand in the changes of events, former ones too, by
+    id. One statement, none where no id does."""
+    ids = {
+        each
+        for event in events
+        for name in PEOPLE_IN_CHANGES
+        if isinstance(pair := event.changes.get(name), list)
+        for each in pair
+        if isinstance(each, int)
+    }
+    if not ids:
+        return {}
+    members = Membership.objects.filter(  # index: membership_user_uniq
+        tenant_id=require_tenant_id(), user_id__in=ids
+    )
+    return dict(members.values_list("user_id", "user__username"))

@@ -350,7 +350,7 @@ def test_one_comes_in_with_a_token_or_a_session_and_writes_with_a_csrf_token():
 
 
 @pytest.mark.django_db
-def test_what_says_that_it_honours_if_match_does_and_nothing_else():
+def test_what_says_that_it_honours_if_match_does_and_nothing_else_takes_it():
     home = furnish("home", new_word())
     owner = home.people["owner"]
     client = make_client(home.tenant, owner, scopes=["read", "write", "admin"])
@@ -367,7 +367,9 @@ def test_what_says_that_it_honours_if_match_does_and_nothing_else():
             method, address, b"{}", "application/json", headers={"if-match": never}
         )
         honours = "If-Match" in parameters(each["operationId"], "header")
-        assert (response.status_code == 412) == honours, (method, path, response.content)
+        told = "is at version" if honours else "has no entity tag"
+        assert response.status_code == 412, (method, path, response.content)
+        assert told in response.json()["detail"], (method, path)
 
 
 # --- What it forbids ------------------------------------------------------------------------------

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Final
 
 from django.urls import reverse
 from rest_framework.exceptions import PermissionDenied, ValidationError
@@ -10,8 +10,8 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from taskproject.api.parameters import row_id
+from taskproject.tenancy.api.events import EventsViewSet
 from taskproject.tenancy.api.permissions import MANAGE
-from taskproject.tenancy.api.serializers import EventSerializer
 from taskproject.tenancy.api.viewsets import TenantViewSet
 from taskproject.tenancy.models import Role
 from tasks import selectors
@@ -19,7 +19,7 @@ from tasks.api.listings import COMMENTS, DEPENDENCIES, EVENTS, LABELS
 from tasks.api.parameters import TASK
 from tasks.api.references import TaskReference
 from tasks.api.serializers import CommentSerializer, DependencySerializer, LabelSerializer
-from tasks.models import Comment, Task
+from tasks.models import Comment
 from tasks.services import relations as services
 
 
@@ -62,23 +62,16 @@ class LabelViewSet(TenantViewSet):
         return Response(status=204)
 
 
-class OfTaskViewSet(TenantViewSet):
-    """What hangs on the task that the address names."""
-
-    places: ClassVar = {**TenantViewSet.places, "task": TASK}
-
-    def live_task(self, task: TaskReference) -> Task:
-        """The task itself. One statement. Raises `Task.DoesNotExist`."""
-        return task.task()
+_OF_TASK: Final = {**TenantViewSet.places, "task": TASK}
 
 
-class TaskLabelViewSet(OfTaskViewSet):
+class TaskLabelViewSet(TenantViewSet):
     """The labels of a task."""
 
     serializer_class = LabelSerializer
     answers: ClassVar = {"update": None}
     conditional: ClassVar = frozenset()
-    places: ClassVar = {**OfTaskViewSet.places, **LabelViewSet.places}
+    places: ClassVar = {**_OF_TASK, **LabelViewSet.places}
 
     def list(self, request: Request, task: TaskReference, **kwargs: Any) -> Response:
         """The labels of a task by name: 20 at most, on one page."""
@@ -106,12 +99,12 @@ class TaskLabelViewSet(OfTaskViewSet):
         return Response(status=204)
 
 
-class CommentViewSet(OfTaskViewSet):
+class CommentViewSet(TenantViewSet):
     """The comments on a task."""
 
     serializer_class = CommentSerializer
     listings: ClassVar = {"list": COMMENTS}
-    places: ClassVar = {**OfTaskViewSet.places, "comment_id": row_id("The comment, by its id.")}
+    places: ClassVar = {**_OF_TASK, "comment_id": row_id("The comment, by its id.")}
 
     def list(self, request: Request, task: TaskReference, **kwargs: Any) -> Response:
         """The comments on a task, the oldest first."""
@@ -169,14 +162,14 @@ class CommentViewSet(OfTaskViewSet):
         return selectors.comment_get(task_id=task.find_id(), comment_id=comment_id)
 
 
-class DependencyViewSet(OfTaskViewSet):
+class DependencyViewSet(TenantViewSet):
     """What a task waits for."""
 
     serializer_class = DependencySerializer
     listings: ClassVar = {"list": DEPENDENCIES}
     conditional: ClassVar = frozenset()
     places: ClassVar = {
-        **OfTaskViewSet.places,
+        **_OF_TASK,
         "blocker_id": row_id("The task that it waits for, by its id."),
     }
 
@@ -212,10 +205,10 @@ class DependencyViewSet(OfTaskViewSet):
         return Response(status=204)
 
 
-class TaskEventViewSet(OfTaskViewSet):
+class TaskEventViewSet(EventsViewSet):
     """What happened to a task."""
 
-    serializer_class = EventSerializer
+    places: ClassVar = _OF_TASK
     listings: ClassVar = {"list": EVENTS}
 
     def list(self, request: Request, task: TaskReference, **kwargs: Any) -> Response:

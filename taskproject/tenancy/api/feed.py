@@ -15,8 +15,8 @@ from taskproject.api.pagination import DEFAULT_LIMIT, MAX_LIMIT, cursor_at, page
 from taskproject.api.parameters import text, whole
 from taskproject.api.problems import FeedRestarted
 from taskproject.db.epochs import cluster_epoch, snapshot_horizon
-from taskproject.tenancy.api.serializers import EventSerializer, FeedSerializer
-from taskproject.tenancy.api.viewsets import TenantViewSet
+from taskproject.tenancy.api.events import EventsViewSet
+from taskproject.tenancy.api.serializers import FeedSerializer
 from taskproject.tenancy.selectors import event_feed
 
 NOW: Final = "now"
@@ -30,10 +30,9 @@ AFTER: Final = text(
 LIMIT: Final = whole(1, MAX_LIMIT, "How many events at most.", example=str(DEFAULT_LIMIT))
 
 
-class EventFeedViewSet(TenantViewSet):
+class EventFeedViewSet(EventsViewSet):
     """What happens in the tenant."""
 
-    serializer_class = EventSerializer
     parameters: ClassVar = {"feed": {"after": AFTER, "limit": LIMIT}}
     answers: ClassVar = {"feed": FeedSerializer}
     problems: ClassVar = {"feed": ("invalid-cursor", "feed-restarted")}
@@ -72,8 +71,7 @@ class EventFeedViewSet(TenantViewSet):
         query = self.request.query_params.copy()
         query["after"] = cursor_at(key, self._binding())
         address = self.request.build_absolute_uri(f"{self.request.path}?{query.urlencode()}")
-        results = self.get_serializer(events, many=True).data
-        body = {"results": results, "next": address, "has_more": more}
+        body = {"results": self.shown_rows(events), "next": address, "has_more": more}
         return Response(body, headers={"Link": f'<{address}>; rel="next"'})
 
     def _binding(self) -> dict[str, Any]:

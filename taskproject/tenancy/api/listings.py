@@ -10,15 +10,15 @@ from taskproject.tenancy import selectors
 
 MEMBERS: Final = Listing(
     name="members",
-    default_sort="user",
+    default_sort="joined",
     accesses=(
         Access(
             rows=lambda asked: selectors.member_list(),
-            sorts={"user": selectors.MEMBER_ORDER},
-            index="membership_user_uniq",
+            sorts={"joined": selectors.MEMBER_ORDER},
+            index="membership_joined_idx",
             table="membership",
             names=(Name("user", "username"),),
-            note="In the order in which their users were made.",
+            note="In the order in which they joined.",
         ),
     ),
 )

@@ -16,6 +16,7 @@ from taskproject.api.fields import (
 )
 from taskproject.tenancy.api.fields import USERNAME_LENGTH, MemberField
 from taskproject.tenancy.models import EventKind, Role, Scope
+from taskproject.tenancy.selectors import PEOPLE_IN_CHANGES
 
 
 class TenantSerializer(StrictSerializer):
@@ -42,9 +43,8 @@ class TenantWithRoleSerializer(TenantSerializer):
 
 
 class MemberSerializer(StrictSerializer):
-    """A member: who, in which role, and whether still active. `id` is the one that events tell."""
+    """A member: who, in which role, and whether still active."""
 
-    id = serializers.IntegerField(source="user_id", read_only=True)
     user = MemberField(read_only=True)
     role = WordField(Role)
     active = FlagField()
@@ -52,7 +52,6 @@ class MemberSerializer(StrictSerializer):
     created_at = InstantField(read_only=True)
 
     example: ClassVar = {
-        "id": 12,
         "user": "alice",
         "role": "admin",
         "active": True,
@@ -104,11 +103,15 @@ class IssuedTokenSerializer(TokenSerializer):
 
 
 # How the numbers that events store for a field are said in words: filled by the apps above.
-CHANGE_WORDS: Final[dict[str, Callable[[int], str]]] = {}
+CHANGE_WORDS: Final[dict[str, Callable[[int], str | None]]] = {}
 
 
 class ChangesField(serializers.JSONField):
-    """What an event changed: a value, or for an update the pair of what was and what is."""
+    """What an event changed: a value, or for an update the pair of what was and what is.
+
+    It is given the event. The context has the names of people as `people`; without `sees_tokens` an
+    event of a token tells nothing more of it.
+    """
 
     schema: ClassVar = {
         "type": "object",
@@ -117,10 +120,20 @@ class ChangesField(serializers.JSONField):
     }
 
     def to_representation(self, value: Any) -> Any:
-        return {name: _in_words(CHANGE_WORDS.get(name), each) for name, each in value.items()}
+        if value.kind in _OF_TOKENS and not self.context.get("sees_tokens"):
+            return {}
+        people = self.context.get("people", {})
+        say = CHANGE_WORDS | dict.fromkeys(PEOPLE_IN_CHANGES, people.get)
+        return {
+            name.removesuffix("_id"): _in_words(say.get(name), each)
+            for name, each in value.changes.items()
+        }
 
 
-def _in_words(say: Callable[[int], str] | None, value: Any) -> Any:
+_OF_TOKENS: Final = (EventKind.TOKEN_ISSUED, EventKind.TOKEN_REVOKED)
+
+
+def _in_words(say: Callable[[int], str | None] | None, value: Any) -> Any:
     if say is None:
         return value
     if isinstance(value, list):
@@ -138,7 +151,7 @@ class EventSerializer(StrictSerializer):
     actor = serializers.CharField(
         source="actor.username", default=None, read_only=True, allow_null=True
     )
-    changes = ChangesField(read_only=True)
+    changes = ChangesField(source="*", read_only=True)
     created_at = InstantField(read_only=True)
 
     example: ClassVar = {

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar, Final
 
 from rest_framework.exceptions import NotFound, PermissionDenied
+from rest_framework.permissions import SAFE_METHODS
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.serializers import Serializer
@@ -14,6 +15,7 @@ from rest_framework.viewsets import GenericViewSet
 from taskproject.api.conditional import entity_tag, expected_version, is_fresh
 from taskproject.api.pagination import Page, page_request, paginate
 from taskproject.api.parameters import Parameter, matching, refuse_unknown
+from taskproject.api.problems import VersionMismatch
 from taskproject.api.registry import Listing
 from taskproject.tenancy.api.authentication import identity_of
 from taskproject.tenancy.api.permissions import Requirement
@@ -53,6 +55,8 @@ class TenantViewSet(RateLimitedView, GenericViewSet[Any]):
         super().initial(request, *args, **kwargs)
         if any("\0" in str(each) for each in kwargs.values()):
             raise NotFound  # PostgreSQL can't even compare such a text
+        if self._is_unconditional and "If-Match" in request.headers:
+            raise VersionMismatch("What this changes has no entity tag: leave If-Match out.")
         # A method that the address does not take has no action: 405, whatever the query says.
         if self.action is not None and self.action not in self.listings:
             allowed = self.parameters.get(self.action, ())
@@ -69,6 +73,11 @@ class TenantViewSet(RateLimitedView, GenericViewSet[Any]):
         if isinstance(exc, OutOfReach):
             exc = PermissionDenied(" ".join(exc.messages))
         return super().handle_exception(exc)
+
+    @property
+    def _is_unconditional(self) -> bool:
+        changes = self.request.method not in SAFE_METHODS and self.action is not None
+        return changes and self.action not in self.conditional
 
     @property
     def identity(self) -> Identity:
@@ -143,9 +152,13 @@ class TenantViewSet(RateLimitedView, GenericViewSet[Any]):
         values: dict[str, Any] = serializer.validated_data
         return values
 
+    def shown_rows(self, rows: Sequence[Any]) -> Any:
+        """The rows of a list as they are shown. No statement but what a resource adds."""
+        return self.get_serializer(rows, many=True).data
+
     def _page(self, page: Page[Any]) -> Response:
         links = {"next": self._link(page.next), "previous": self._link(page.previous)}
-        body = {"results": self.get_serializer(page.rows, many=True).data, **links}
+        body = {"results": self.shown_rows(page.rows), **links}
         header = ", ".join(
             f'<{url}>; rel="{"prev" if name == "previous" else name}"'
             for name, url in links.items()

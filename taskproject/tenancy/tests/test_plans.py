@@ -102,6 +102,12 @@ LOOK_UPS: Final[dict[str, LookUp]] = {
         lambda place: list(selectors.memberships_of(user_id=place.person)),
         may_sort=True,
     ),
+    "member_list": LookUp(
+        "membership_joined_idx",
+        ("tenant_id",),
+        "membership",
+        lambda place: list(selectors.MEMBER_ORDER.page(selectors.member_list(), limit=LIMIT)),
+    ),
     "token_authenticate": LookUp(
         "api_token_digest_uniq", ("tenant_id", "digest"), "api_token", authenticate
     ),

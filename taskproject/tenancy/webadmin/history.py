@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
@@ -20,14 +20,14 @@ from taskproject.api.problems import InvalidParameter
 from taskproject.db.context import require_tenant_id
 from taskproject.db.keyset import Keyset
 from taskproject.tenancy.models import Event, EventKind
-from taskproject.tenancy.webadmin.options import TenantModelAdmin, members
+from taskproject.tenancy.selectors import PEOPLE_IN_CHANGES, people_in
+from taskproject.tenancy.webadmin.options import TenantModelAdmin
 from taskproject.tenancy.webadmin.sites import Words, tenant_site
 
 NEWEST_FIRST: Final = Keyset(("id",), descending=True)
 EVENTS_SHOWN: Final = 50
 TEXT_SHOWN: Final = 80
 _NOTHING: Final = "–"
-_PEOPLE: Final = ("assignee_id", "lead_id")
 # Their changes are pairs of what was and what is; those of other kinds say only what is.
 _UPDATES: Final = (
     EventKind.PROJECT_UPDATED,
@@ -50,7 +50,7 @@ def changes_of(event: Event, words: Words, people: Mapping[int, str] | None = No
     """What an event changed, in words. `words` has a function for each field that is stored as a
     number, `people` the names of the users whose ids stand in fields that end with `_id`."""
     say = dict(words)
-    for name in _PEOPLE:
+    for name in PEOPLE_IN_CHANGES:
         say[name] = partial(_person, people or {})
     return [
         _change(name, value, say.get(name, _plain), paired=event.kind in _UPDATES)
@@ -79,19 +79,6 @@ def _plain(value: Any) -> str:
         with suppress(ValueError):  # it only looked like a time
             text = f"{datetime.fromisoformat(value):%Y-%m-%d %H:%M %Z}"
     return text if len(text) <= TEXT_SHOWN else f"{text[:TEXT_SHOWN]}…"
-
-
-def people_in(events: Iterable[Event]) -> dict[int, str]:
-    """The names of the members whose ids stand in the changes. One statement, none for no id."""
-    ids = {
-        each
-        for event in events
-        for name in _PEOPLE
-        if isinstance(pair := event.changes.get(name), list)
-        for each in pair
-        if isinstance(each, int)
-    }
-    return dict(members().filter(pk__in=ids).values_list("pk", "username")) if ids else {}
 
 
 class HistoryMixin(TenantModelAdmin):
