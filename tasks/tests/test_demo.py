@@ -14,8 +14,9 @@ from django.db import connection
 from django.utils import timezone
 
 from taskproject.db.context import no_tenant, tenant_context
+from taskproject.tenancy.identities import token_authenticate
 from taskproject.tenancy.models import Membership, Role, Tenant, User
-from taskproject.tenancy.services import token_authenticate, token_revoke
+from taskproject.tenancy.services import token_revoke
 from taskproject.tests import crowd as crowds
 from tasks.dataset import demo
 from tasks.management.commands import create_demo

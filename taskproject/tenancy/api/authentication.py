@@ -9,7 +9,7 @@ from rest_framework import authentication
 from rest_framework.exceptions import AuthenticationFailed, NotAuthenticated, NotFound
 from rest_framework.request import Request
 
-from taskproject.tenancy import services
+from taskproject.tenancy import identities
 from taskproject.tenancy.credentials import Identity
 from taskproject.tenancy.models import User
 
@@ -27,7 +27,7 @@ class TokenAuthentication(authentication.BaseAuthentication):
         keyword, _, text = request.headers.get("Authorization", "").partition(" ")
         if keyword.lower() != self.keyword.lower():
             return None
-        identity = services.token_authenticate(text=text.strip())
+        identity = identities.token_authenticate(text=text.strip())
         if identity is None:
             raise AuthenticationFailed("The token is unknown, expired or revoked.")
         if identity.tenant_slug != addressed_tenant(request):
@@ -57,7 +57,7 @@ class SessionAuthentication(authentication.SessionAuthentication):
         if found is None:
             return None
         user: Any = found[0]
-        identity = services.member_authenticate(user=user, slug=addressed_tenant(request))
+        identity = identities.member_authenticate(user=user, slug=addressed_tenant(request))
         if identity is None:
             raise NotFound
         return user, identity

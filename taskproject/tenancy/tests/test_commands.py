@@ -12,9 +12,10 @@ from django.core.management import CommandError, call_command
 from django.utils import timezone
 
 from taskproject.db.context import no_tenant, tenant_context
+from taskproject.tenancy.identities import token_authenticate
 from taskproject.tenancy.management.commands import add_member
 from taskproject.tenancy.models import ApiToken, Event, EventKind, Membership, Role, Tenant, User
-from taskproject.tenancy.services import member_deactivate, token_authenticate
+from taskproject.tenancy.services import member_deactivate
 from taskproject.tests.cast import Cast
 
 pytestmark = pytest.mark.django_db

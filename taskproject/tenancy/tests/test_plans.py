@@ -14,7 +14,7 @@ from pytest_django import DjangoDbBlocker
 
 from perf.pg.plans import Plan, explain, plans_of
 from taskproject.db.context import tenant_context
-from taskproject.tenancy import credentials, selectors, services
+from taskproject.tenancy import credentials, identities, selectors, services
 from taskproject.tenancy.models import ApiToken, Event, Membership
 from taskproject.tests import crowd as crowds
 from taskproject.tests.crowd import Crowd
@@ -73,7 +73,7 @@ class LookUp:
 def authenticate(place: Place) -> None:
     """Check an unknown token that names the giant: no cache has it, so the database is asked."""
     text, _ = credentials.new_token(tenant_id=place.tenant)
-    assert services.token_authenticate(text=text) is None
+    assert identities.token_authenticate(text=text) is None
 
 
 LOOK_UPS: Final[dict[str, LookUp]] = {

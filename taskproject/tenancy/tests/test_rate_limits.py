@@ -18,8 +18,9 @@ from django.test.utils import CaptureQueriesContext
 from taskproject import caching
 from taskproject.buckets import LocalBuckets
 from taskproject.db.context import no_tenant, tenant_context
+from taskproject.tenancy.identities import token_authenticate
 from taskproject.tenancy.models import Role
-from taskproject.tenancy.services import member_add, token_authenticate, token_issue
+from taskproject.tenancy.services import member_add, token_issue
 from taskproject.tenancy.tests.things import ABSENT, ALPHA, BETA, Things, essence
 from taskproject.tests.cast import Cast, make_cast, make_client
 from taskproject.tests.outages import (

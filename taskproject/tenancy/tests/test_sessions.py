@@ -14,10 +14,10 @@ from django.test.utils import CaptureQueriesContext
 from taskproject import caching
 from taskproject.db.context import current_tenant_id, no_tenant
 from taskproject.tenancy import credentials
+from taskproject.tenancy.identities import member_authenticate
 from taskproject.tenancy.models import Membership, Role, Scope, Tenant, User
 from taskproject.tenancy.services import (
     member_add,
-    member_authenticate,
     member_deactivate,
     member_reactivate,
     member_set_role,

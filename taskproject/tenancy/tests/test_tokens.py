@@ -22,13 +22,13 @@ from taskproject import caching
 from taskproject.db.context import current_tenant_id, no_tenant, tenant_context
 from taskproject.tenancy import credentials
 from taskproject.tenancy.credentials import Identity
+from taskproject.tenancy.identities import token_authenticate
 from taskproject.tenancy.models import ApiToken, Event, EventKind, Membership, Role, Tenant, User
 from taskproject.tenancy.services import (
     IssuedToken,
     member_add,
     member_deactivate,
     member_set_role,
-    token_authenticate,
     token_issue,
     token_revoke,
 )

@@ -15,7 +15,7 @@ from django.http import HttpResponse
 from django.test import Client
 from rest_framework.exceptions import NotFound, PermissionDenied
 
-from taskproject.tenancy import selectors, services
+from taskproject.tenancy import identities, selectors
 from taskproject.tenancy.api import authentication, fields
 from taskproject.tenancy.api.permissions import MemberPermission
 from taskproject.tenancy.api.viewsets import TenantViewSet
@@ -99,7 +99,7 @@ def test_a_token_that_opens_every_address_is_noticed(
 ) -> None:
     def anywhere(self: Any, request: Any) -> Any:
         text = request.headers.get("Authorization", "").partition(" ")[2]
-        identity = services.token_authenticate(text=text)
+        identity = identities.token_authenticate(text=text)
         return identity and (self._user(identity), identity)
 
     monkeypatch.setattr(authentication.TokenAuthentication, "authenticate", anywhere)
@@ -114,9 +114,9 @@ def test_a_token_that_opens_every_address_is_noticed(
 def test_a_browser_that_opens_every_tenant_is_noticed(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    real, owner = services.member_authenticate, world.alpha.people["owner"]
+    real, owner = identities.member_authenticate, world.alpha.people["owner"]
     monkeypatch.setattr(
-        services, "member_authenticate", lambda *, user, slug: real(user=owner, slug=slug)
+        identities, "member_authenticate", lambda *, user, slug: real(user=owner, slug=slug)
     )
 
     found = found_by(world, "task-list", "another tenant's owner in a browser")
@@ -147,9 +147,9 @@ def test_a_refusal_that_tells_which_tenants_there_are_is_noticed(
 def test_a_revoked_token_that_still_works_is_noticed(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    forgetful = services._AUTHENTICATE.replace("AND a.revoked_at IS NULL", "")
-    assert forgetful != services._AUTHENTICATE
-    monkeypatch.setattr(services, "_AUTHENTICATE", forgetful)
+    forgetful = identities._AUTHENTICATE.replace("AND a.revoked_at IS NULL", "")
+    assert forgetful != identities._AUTHENTICATE
+    monkeypatch.setattr(identities, "_AUTHENTICATE", forgetful)
 
     assert any_with(found_by(world, "label-list", "revoked token"), "200 and not 401")
     assert found_by(world, "label-list", "expired token") == []

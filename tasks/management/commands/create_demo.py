@@ -12,8 +12,8 @@ from django.db import transaction
 from django.utils import timezone
 
 from taskproject.db.context import no_tenant
+from taskproject.tenancy.identities import token_authenticate
 from taskproject.tenancy.models import User
-from taskproject.tenancy.services import token_authenticate
 from tasks.dataset.demo import (
     ADMIN,
     OWNER,
