@@ -197,7 +197,7 @@ class Label(TenantModel):
         db_table = "label"
         constraints = [
             TenantPrimaryKey(name="label_tpk"),
-            # serves: label_list, labels_folded, labels_by_name
+            # serves: label_list
             models.UniqueConstraint(F("tenant"), Lower("name"), name="label_name_uniq"),
             models.CheckConstraint(condition=~Q(name=""), name="label_name_chk"),
             models.CheckConstraint(

@@ -279,20 +279,8 @@ def comment_get(*, task_id: int, comment_id: int) -> Comment:
 
 
 def label_list() -> QuerySet[Label]:
-    """The labels, by name without regard to case."""
-    return Label.objects.order_by(Lower("name"))  # index: label_name_uniq
-
-
-def labels_folded() -> QuerySet[Label]:
     """The labels, each with its name in lower case as `folded`; paged by LABEL_ORDER."""
     return Label.objects.annotate(folded=Lower("name"))  # index: label_name_uniq
-
-
-def labels_by_name(*, names: Collection[str]) -> dict[str, Label]:
-    """The labels of those names, by name in lower case. One statement."""
-    wanted = {name.lower() for name in names}
-    found = Label.objects.annotate(folded=Lower("name")).filter(folded__in=wanted)
-    return {label.name.lower(): label for label in found}  # index: label_name_uniq
 
 
 def task_labels(*, task_id: int) -> QuerySet[Label]:

@@ -231,7 +231,7 @@ PROJECT_TASKS: Final = Listing(
 
 
 def _labels(asked: Asked) -> QuerySet[Label]:
-    return selectors.labels_folded()
+    return selectors.label_list()
 
 
 def _comments(asked: Asked) -> QuerySet[Comment]:
