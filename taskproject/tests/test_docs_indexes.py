@@ -169,12 +169,12 @@ def citations(text: str) -> set[str]:
 
 @cache
 def functions() -> tuple[Function, ...]:
-    """The functions of every selectors.py and services, module or package."""
+    """The functions of every selectors.py, identities.py and services, module or package."""
     return tuple(
         function
         for label in APPS
         for path in sorted(Path(apps.get_app_config(label).path).rglob("*.py"))
-        if path.stem == "selectors" or "services" in (path.stem, path.parent.name)
+        if path.stem in ("selectors", "identities") or "services" in (path.stem, path.parent.name)
         for function in functions_of(path.stem, path.read_text())
     )
 
