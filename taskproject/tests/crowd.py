@@ -123,7 +123,7 @@ _TASKS: Final = f"""
            ) AS wanted
      ORDER BY created_at, n
 """
-# The first task blocks 99 others, and the 101st waits for them.
+# In the tenants of `Crowd` the first task blocks 99 others, and the 101st waits for them.
 # Every second task carries the first label, one in three another one: of these, few carry the last.
 # The oldest tenth carries the third, which stands on few others.
 _AROUND_TASKS: Final = f"""
@@ -156,13 +156,17 @@ _AROUND_TASKS: Final = f"""
       FROM made AS later JOIN made AS earlier
         ON earlier.tenant_id = later.tenant_id AND earlier.n = later.n - 1
      WHERE later.n % 5 = 0;
+    CREATE TEMPORARY TABLE known ON COMMIT DROP AS
+    SELECT id FROM place WHERE slug IN ('giant', 'middling', 'tiny-7');
     INSERT INTO dependency (tenant_id, blocker_id, blocked_id)
     SELECT one.tenant_id, one.id, many.id
-      FROM made AS one JOIN made AS many ON many.tenant_id = one.tenant_id
+      FROM known JOIN made AS one ON one.tenant_id = known.id
+                 JOIN made AS many ON many.tenant_id = known.id
      WHERE one.n = 1 AND many.n BETWEEN 2 AND 100
      UNION ALL
     SELECT one.tenant_id, many.id, one.id
-      FROM made AS one JOIN made AS many ON many.tenant_id = one.tenant_id
+      FROM known JOIN made AS one ON one.tenant_id = known.id
+                 JOIN made AS many ON many.tenant_id = known.id
      WHERE one.n = 101 AND many.n BETWEEN 2 AND 100;
 """
 # Low transaction ids, a hundred events each: the feed shows none above the server's own count.
