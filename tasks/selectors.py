@@ -56,7 +56,7 @@ class TooManyMatches(ValidationError):
 
     def __init__(self, cap: int) -> None:
         super().__init__(
-            f"More than {cap:,} tasks match. Ask for fewer, with another word or another filter.",
+            f"More than {cap:,} tasks match. Ask for fewer, with another word.",
             code="too-many-matches",
         )
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Final
 
 from django.core.exceptions import ValidationError as DjangoValidationError
 from django.core.validators import RegexValidator
@@ -13,7 +13,10 @@ from rest_framework import serializers
 from rest_framework.fields import empty
 
 from taskproject.api.parsing import MAX_INTEGER
-from taskproject.db.values import require_instant
+from taskproject.db.values import INSTANT, require_instant
+
+# How many fields a refusal names: an answer must not be longer than what it answers.
+MAX_COMPLAINTS: Final = 20
 
 
 class WordField(serializers.Field):  # type: ignore[type-arg]
@@ -42,6 +45,11 @@ class InstantField(serializers.DateTimeField):
     default_error_messages = {
         "invalid": "It must be a time with its zone, such as 2026-01-31T12:00:00Z.",
     }
+
+    def to_internal_value(self, value: Any) -> datetime:
+        if not isinstance(value, str) or not INSTANT.fullmatch(value):
+            self.fail("invalid", format="")
+        return super().to_internal_value(value)
 
     def enforce_timezone(self, value: datetime) -> datetime:
         try:
@@ -79,6 +87,21 @@ class FlagField(serializers.BooleanField):
         if not isinstance(data, bool):
             self.fail("invalid", input=data)
         return data
+
+
+class ChoicesField(serializers.ListField):
+    """Some of a few words, each once at most. More than there are is refused unread."""
+
+    default_error_messages = {"too_many": "There are only {number} to choose from."}
+
+    def __init__(self, choices: Any, **kwargs: Any) -> None:
+        super().__init__(child=serializers.ChoiceField(choices=choices), min_length=1, **kwargs)
+        self._number = len(choices)
+
+    def to_internal_value(self, data: Any) -> list[Any]:
+        if isinstance(data, list) and len(data) > self._number:
+            self.fail("too_many", number=self._number)
+        return super().to_internal_value(data)
 
 
 class IdField(serializers.Field):  # type: ignore[type-arg]
@@ -123,8 +146,10 @@ class StrictSerializer(serializers.Serializer):  # type: ignore[type-arg]
         return validated
 
     def _refused(self, data: Mapping[str, Any]) -> dict[str, Any]:
-        complaints = {}
+        complaints: dict[str, Any] = {}
         for name in data:
+            if len(complaints) == MAX_COMPLAINTS:
+                break
             field = self.fields.get(name)
             if field is None:
                 complaint = serializers.ErrorDetail("There is no such field.", code="unknown")

@@ -7,7 +7,6 @@ from http import HTTPStatus
 
 from django.http import HttpRequest
 from django.http.response import HttpResponseBase
-from rest_framework.permissions import SAFE_METHODS
 
 from taskproject.api.problems import problem
 
@@ -31,11 +30,6 @@ class LengthRequired:
 
 
 def _comes_without_length(request: HttpRequest) -> bool:
-    meta = request.META
-    if "HTTP_TRANSFER_ENCODING" in meta:
-        return True
-    if meta.get("CONTENT_LENGTH") or request.method in SAFE_METHODS:
-        return False
-    # HTTP/2 has no header for it: only reading tells. Where the server does not promise an end,
-    # reading could wait for a body that never comes.
-    return bool(meta.get("wsgi.input_terminated") and meta["wsgi.input"].read(1))
+    # In HTTP/1.1 such a body is sent in chunks, which a header says. The server speaks nothing
+    # later, where only reading would tell.
+    return "HTTP_TRANSFER_ENCODING" in request.META

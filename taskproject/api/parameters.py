@@ -13,7 +13,7 @@ from django.http import QueryDict
 from django.utils.dateparse import parse_datetime
 
 from taskproject.api.problems import InvalidParameter
-from taskproject.db.values import require_instant
+from taskproject.db.values import INSTANT, require_instant
 
 _MAX_ID: Final = 2**63 - 1
 
@@ -147,7 +147,7 @@ def _id(given: str) -> int:
 
 
 def _instant(given: str) -> datetime:
-    found = parse_datetime(given)
+    found = parse_datetime(given) if INSTANT.fullmatch(given) else None
     if found is None:
         raise ValueError(given)
     try:

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime
 from typing import Final
 
 from django.core.exceptions import ValidationError
 
 LAST_YEAR: Final = 9998
+# How a time is written (RFC 3339), to the microseconds that PostgreSQL keeps. Python reads more:
+# weeks and ordinal days, digits of any script, and decimals that it cuts off.
+INSTANT: Final = re.compile(
+    r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d(:\d\d(\.\d{1,6})?)?([Zz]|[+-]\d\d:\d\d)?", re.ASCII
+)
 END_OF_TIME: Final = datetime(LAST_YEAR + 1, 1, 1, tzinfo=UTC)
 
 

@@ -71,15 +71,25 @@ def check_port_free(host: str, port: int) -> None:
             raise WebServerError(f"Can't listen on {host}:{port}: {error.strerror}.") from None
 
 
+def granian_command(*, host: str, port: int, workers: int, threads: int) -> list[str]:
+    """The command of the web server, without what makes it convenient."""
+    return [
+        *(sys.executable, "-m", "granian", "taskproject.wsgi:application"),
+        *("--interface", "wsgi", "--no-ws", "--host", host, "--port", str(port)),
+        # Over HTTP/2 a body may come without a length. Reading such a one from a client that has
+        # gone never returned: four streams of one connection held a worker's threads for good.
+        *("--http", "1"),
+        *("--workers", str(workers), "--blocking-threads", str(threads), "--log-level", "warning"),
+    ]
+
+
 def start_granian(
     folder: Path, *, host: str, port: int, workers: int, threads: int, reload: bool
 ) -> subprocess.Popen[bytes]:
     """Start the server as a child that ends when this process does, however it ends."""
     command = [
-        *(sys.executable, "-m", "granian", "taskproject.wsgi:application"),
-        *("--interface", "wsgi", "--no-ws", "--host", host, "--port", str(port)),
-        *("--workers", str(workers), "--blocking-threads", str(threads)),
-        *("--respawn-failed-workers", "--workers-kill-timeout", "10", "--log-level", "warning"),
+        *granian_command(host=host, port=port, workers=workers, threads=threads),
+        *("--respawn-failed-workers", "--workers-kill-timeout", "10"),
         *(("--reload", "--reload-ignore-dirs", ".local") if reload else ()),
     ]
     environment = {**os.environ, MARK: str(folder)}

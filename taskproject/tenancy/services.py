@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
 from django.contrib.auth.hashers import make_password
 from django.core.exceptions import ValidationError
@@ -30,6 +30,9 @@ from taskproject.tenancy.models import (
     default_scopes,
 )
 from taskproject.tenancy.selectors import membership_get
+
+# In an address the first two lead elsewhere, and in a filter `me` is who asks.
+_NO_NAMES: Final = frozenset({".", "..", "me"})
 
 
 class OutOfReach(ValidationError):
@@ -56,9 +59,14 @@ def tenant_create(*, slug: str, name: str) -> Tenant:
 
 @transaction.atomic
 def tenant_rename(
-    *, tenant: Tenant, name: str, actor_id: int | None = None, if_version: int | None = None
+    *,
+    tenant: Tenant,
+    name: str | None = None,
+    actor_id: int | None = None,
+    if_version: int | None = None,
 ) -> Tenant:
-    """Give a tenant another name; its slug stays. Three statements, one if nothing changes.
+    """Give a tenant another name, or leave it as it is; its slug stays. Three statements, one if
+    nothing changes.
 
     Raises `ValidationError` for an empty or long name, or one that can't be stored, and
     `VersionConflict` if the tenant is no longer at `if_version`.
@@ -66,7 +74,7 @@ def tenant_rename(
     require_storable(name=name)
     tenant = Tenant.objects.select_for_update(no_key=True).get(pk=tenant.pk)
     require_version("tenant", version=tenant.version, expected=if_version)
-    old, tenant.name = tenant.name, name
+    old, tenant.name = tenant.name, tenant.name if name is None else name
     tenant.clean_fields()
     if tenant.name == old:
         return tenant
@@ -113,6 +121,8 @@ def member_invite(*, tenant: Tenant, username: str, role: Role, actor_id: int | 
     `member_add` does.
     """
     name = User.normalize_username(username)
+    if name in _NO_NAMES:
+        raise ValidationError({"username": ["Nobody can be called so."]})
     User(username=name, password=make_password(None)).clean_fields()
     user, _ = User.objects.get_or_create(username=name, defaults={"password": make_password(None)})
     try:

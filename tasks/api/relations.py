@@ -139,9 +139,11 @@ class CommentViewSet(TenantViewSet):
         comment = self._comment(task, comment_id)
         if comment.author_id != self.actor_id:
             raise PermissionDenied("Only its author may edit a comment.")
-        body = self.valid(partial=True).get("body", comment.body)
         edited = services.comment_edit(
-            comment_id=comment.pk, body=body, actor_id=self.actor_id, if_version=self.if_version
+            comment_id=comment.pk,
+            actor_id=self.actor_id,
+            if_version=self.if_version,
+            **self.valid(partial=True),
         )
         edited.author = self.request.user
         return self.shown(edited)

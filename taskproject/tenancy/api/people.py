@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Any, ClassVar
 
 from django.core.exceptions import ValidationError
@@ -13,6 +14,7 @@ from rest_framework.response import Response
 
 from taskproject.api.parameters import text
 from taskproject.db.context import require_tenant_id
+from taskproject.db.values import END_OF_TIME
 from taskproject.db.versions import require_version
 from taskproject.tenancy import selectors, services
 from taskproject.tenancy.api.fields import USERNAME_LENGTH
@@ -43,11 +45,13 @@ class TenantDetail(TenantViewSet):
 
     def partial_update(self, request: Request, **kwargs: Any) -> Response:
         """Give the tenant another name. Its slug, and with it every address, stays."""
-        tenant = Tenant.objects.get(pk=require_tenant_id())
-        name = self.valid(partial=True).get("name", tenant.name)
+        sent = self.valid(partial=True)
         return self._shown(
             services.tenant_rename(
-                tenant=tenant, name=name, actor_id=self.actor_id, if_version=self.if_version
+                tenant=Tenant(pk=require_tenant_id()),
+                actor_id=self.actor_id,
+                if_version=self.if_version,
+                **sent,
             )
         )
 
@@ -153,6 +157,10 @@ class TokenViewSet(TenantViewSet):
         scopes = values.pop("scopes", default_scopes())
         if more := set(scopes) - set(self.identity.scopes):
             raise PermissionDenied(f"Your own token lacks: {', '.join(sorted(more))}.")
+        if (own_end := self.identity.expires_at) is not None:
+            end = datetime.fromtimestamp(own_end, UTC)
+            if (values.setdefault("expires_at", end) or END_OF_TIME) > end:
+                raise PermissionDenied("A new token can't live longer than your own.")
         issued = services.token_issue(
             user_id=user.pk if user else self.actor_id,
             scopes=scopes,

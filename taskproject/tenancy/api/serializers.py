@@ -8,6 +8,7 @@ from typing import Any, ClassVar, Final
 from rest_framework import serializers
 
 from taskproject.api.fields import (
+    ChoicesField,
     FlagField,
     InstantField,
     StrictSerializer,
@@ -75,9 +76,7 @@ class TokenSerializer(StrictSerializer):
     prefix = serializers.CharField(read_only=True)
     name = TextField(max_length=100)
     user = MemberField(required=False)
-    scopes = serializers.ListField(
-        child=serializers.ChoiceField(choices=Scope.choices), required=False, min_length=1
-    )
+    scopes = ChoicesField(choices=Scope.choices, required=False)
     expires_at = InstantField(required=False, allow_null=True)
     last_used_at = InstantField(read_only=True, allow_null=True)
     revoked_at = InstantField(read_only=True, allow_null=True)

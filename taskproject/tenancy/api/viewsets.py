@@ -13,6 +13,7 @@ from rest_framework.serializers import Serializer
 from rest_framework.viewsets import GenericViewSet
 
 from taskproject.api.conditional import entity_tag, expected_version, is_fresh
+from taskproject.api.fields import StrictSerializer
 from taskproject.api.pagination import Page, page_request, paginate
 from taskproject.api.parameters import Parameter, matching, refuse_unknown
 from taskproject.api.problems import VersionMismatch
@@ -55,12 +56,15 @@ class TenantViewSet(RateLimitedView, GenericViewSet[Any]):
         super().initial(request, *args, **kwargs)
         if any("\0" in str(each) for each in kwargs.values()):
             raise NotFound  # PostgreSQL can't even compare such a text
-        if self._is_unconditional and "If-Match" in request.headers:
+        if self._is_unconditional and request.headers.get("If-Match", "*") != "*":
             raise VersionMismatch("What this changes has no entity tag: leave If-Match out.")
         # A method that the address does not take has no action: 405, whatever the query says.
         if self.action is not None and self.action not in self.listings:
             allowed = self.parameters.get(self.action, ())
             refuse_unknown(request.query_params, allowed=allowed)
+
+        if self._takes_no_body:
+            StrictSerializer(data=request.data).is_valid(raise_exception=True)
 
     def finalize_response(self, request: Any, *args: Any, **kwargs: Any) -> Any:
         response = super().finalize_response(request, *args, **kwargs)
@@ -76,8 +80,16 @@ class TenantViewSet(RateLimitedView, GenericViewSet[Any]):
 
     @property
     def _is_unconditional(self) -> bool:
-        changes = self.request.method not in SAFE_METHODS and self.action is not None
-        return changes and self.action not in self.conditional
+        return self._changes and self.action not in self.conditional
+
+    @property
+    def _takes_no_body(self) -> bool:
+        return self._changes and self.action not in ("create", "partial_update")
+
+    @property
+    def _changes(self) -> bool:
+        # A method that the address does not take has no action.
+        return self.request.method not in SAFE_METHODS and self.action is not None
 
     @property
     def identity(self) -> Identity:
