@@ -43,7 +43,9 @@ def expected_version(request: Request) -> int | None:
         raise InvalidHeader("If-Match must be one entity tag in quotes, or *.")
     weak, tag = found.groups()
     ours = _OURS.fullmatch(tag)
-    if weak or ours is None:
+    if weak:
+        raise VersionMismatch("If-Match takes strong tags only: one without W/ before it.")
+    if ours is None:
         raise VersionMismatch("If-Match names a version that this object never had.")
     return int(ours[1])
 

@@ -81,6 +81,8 @@ def permission_denied(request: HttpRequest, exception: Exception) -> HttpRespons
 
 def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
     """Handler of 404. The same body as for a tenant or task that is absent or another's."""
+    if request.path_info.startswith("/api/") and not request.path_info.endswith("/"):
+        return problem(404, "not-found", "Addresses end with a slash.")
     return problem(404, "not-found", str(exceptions.NotFound.default_detail))
 
 

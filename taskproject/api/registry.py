@@ -61,10 +61,14 @@ class Access:
     buffers: int = BUFFERS
     note: str = ""
 
+    @property
+    def known(self) -> frozenset[str]:
+        """The filters that it can take."""
+        return self.filters | self.optional | self.ranges.keys()
+
     def takes(self, given: frozenset[str], sort: str | None) -> bool:
         """Whether it serves exactly those filters in that order; None stands for any order."""
-        known = self.filters | self.optional | self.ranges.keys()
-        return self.filters <= given <= known and (sort is None or sort in self.sorts)
+        return self.filters <= given <= self.known and (sort is None or sort in self.sorts)
 
     @property
     def words(self) -> str:
@@ -132,7 +136,7 @@ class Listing:
             order = self._usual(access) if sort is None else sort
             if access.takes(given, order):
                 return Choice(access, order, asked)
-        raise UnservedCombination(self._refusal(given, sort), offered=self._offered(given))
+        raise UnservedCombination(self._refusal(given, sort), offered=self._offered(given, sort))
 
     def choose_uncounted(self, query: QueryDict, *, actor_id: int) -> Choice:
         """The same for a question that has no order and no pages, such as a count."""
@@ -142,7 +146,7 @@ class Listing:
         for access in self.accesses:
             if access.takes(given, None):
                 return Choice(access, next(iter(access.sorts)), asked)
-        raise UnservedCombination(self._refusal(given, None), offered=self._offered(given))
+        raise UnservedCombination(self._refusal(given, None), offered=self._offered(given, None))
 
     def _asked(self, query: QueryDict, actor_id: int, place: Mapping[str, Any] | None) -> Asked:
         values = {
@@ -160,9 +164,11 @@ class Listing:
         order = f" sorted by {sort}" if sort else ""
         return f"No index serves {together}{order}. See offered."
 
-    def _offered(self, given: frozenset[str]) -> list[dict[str, list[str]]]:
-        """The accesses that share a filter with the request, or all."""
-        near = [each for each in self.accesses if each.filters & given] or list(self.accesses)
+    def _offered(self, given: frozenset[str], sort: str | None) -> list[dict[str, list[str]]]:
+        """The accesses that share a filter or the sort with the request, or all."""
+        near = [each for each in self.accesses if each.known & given or sort in each.sorts] or list(
+            self.accesses
+        )
         return [
             {
                 "filters": sorted(each.filters),

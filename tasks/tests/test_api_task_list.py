@@ -391,7 +391,7 @@ def test_another_tenant_is_told_exactly_like_one_that_does_not_exist(
     assert_problem(foreign, 404, "not-found")
     assert (foreign.status_code, foreign.content) == (absent.status_code, absent.content)
     assert known_before(foreign) == known_before(absent)
-    assert foreign.content == client.get("/api/v1/nowhere").content
+    assert foreign.content == client.get("/api/v1/nowhere/").content
 
 
 def test_without_a_token_a_tenant_is_told_exactly_like_one_that_does_not_exist(cast: Cast) -> None:

@@ -40,7 +40,7 @@ class TenantDetail(TenantViewSet):
     answers: ClassVar = dict.fromkeys(("retrieve", "partial_update"), TenantWithRoleSerializer)
 
     def retrieve(self, request: Request, **kwargs: Any) -> Response:
-        """The tenant, and the caller's role in it."""
+        """The tenant, who asks, and in which role."""
         return self._shown(Tenant.objects.get(pk=require_tenant_id()))
 
     def partial_update(self, request: Request, **kwargs: Any) -> Response:
@@ -56,7 +56,8 @@ class TenantDetail(TenantViewSet):
         )
 
     def _shown(self, tenant: Tenant) -> Response:
-        return self.shown(tenant, role=Role(self.identity.role).label)
+        role = Role(self.identity.role).label
+        return self.shown(tenant, user=self.identity.username, role=role)
 
 
 class MemberViewSet(TenantViewSet):

@@ -19,6 +19,9 @@ class Requirement:
     scope: Scope
     role: Role
 
+    def __str__(self) -> str:
+        return f"a token with the scope {self.scope.value}, and the role {self.role.label} or more"
+
     def met_by(self, identity: Identity) -> bool:
         """Whether both are there. No statement: they were learnt when the token was checked."""
         return self.scope in identity.scopes and identity.role >= self.role
@@ -42,7 +45,9 @@ class MemberPermission(BasePermission):
         taken = getattr(view, "action_map", None)
         if taken is not None and (request.method or "").lower() not in taken:
             return True
-        return self.requirement(view, request.method).met_by(request.auth)
+        required = self.requirement(view, request.method)
+        self.message = f"This needs {required}."
+        return required.met_by(request.auth)
 
     def requirement(self, view: Any, method: str | None) -> Requirement:
         """What the view requires of who sends that method."""

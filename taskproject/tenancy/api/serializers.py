@@ -33,13 +33,15 @@ class TenantSerializer(StrictSerializer):
         "name": "Acme Works",
         "version": 1,
         "created_at": "2026-01-12T08:30:00Z",
+        "user": "alice",
         "role": "member",
     }
 
 
 class TenantWithRoleSerializer(TenantSerializer):
-    """The tenant that the address names, and the role of who asks."""
+    """The tenant that the address names, who asks, and in which role."""
 
+    user = serializers.CharField(read_only=True)
     role = WordField(Role, read_only=True)
 
 

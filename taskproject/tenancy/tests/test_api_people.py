@@ -49,10 +49,12 @@ def test_the_tenant_is_shown_with_ones_role(cast: Cast, alice: Api) -> None:
         "name": "Alpha",
         "version": 1,
         "created_at": instant(Tenant.objects.get(slug="alpha").created_at),
+        "user": "alice",
         "role": "owner",
     }
     for user, role in ((cast.bob, "member"), (cast.vera, "viewer")):
-        assert good(api_of(cast.alpha, user).get()) == {**shown, "role": role}
+        expected = {**shown, "user": user.username, "role": role}
+        assert good(api_of(cast.alpha, user).get()) == expected
 
 
 def test_an_owner_renames_the_tenant(cast: Cast, alice: Api) -> None:
