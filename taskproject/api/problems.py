@@ -183,7 +183,7 @@ def _field_errors(details: Any, pointer: str) -> Iterator[dict[str, str]]:
     """Flatten DRF's nested details into pointers: {"items": [{"title": …}]} → /items/0/title."""
     if _is_leaf(details):
         yield {
-            "pointer": pointer or "/",
+            "pointer": pointer,  # empty for the whole body (RFC 6901)
             "code": details["code"],
             "detail": str(details["message"]),
         }

@@ -195,7 +195,7 @@ SCHEMAS: Final[dict[str, dict[str, Any]]] = {
         "properties": {
             "pointer": {
                 "type": "string",
-                "description": "Where it stands, as a JSON pointer; `/` is the body as a whole.",
+                "description": "Where it stands, a JSON pointer; an empty one is the whole body.",
             },
             "code": {"type": "string"},
             "detail": {"type": "string"},

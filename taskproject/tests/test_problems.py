@@ -244,12 +244,12 @@ def test_each_invalid_value_is_pointed_at_however_deep_it_stands(client: Client)
         ("/a~1b~0c", "invalid", "Odd."),
         ("/texts/message", "invalid", "Rude."),
         ("/texts/code", "invalid", "Unknown."),
-        ("/", "invalid", "Neither fits the other."),
+        ("", "invalid", "Neither fits the other."),
     ]
 
 
 def test_an_error_of_the_whole_body_points_at_all_of_it(client: Client) -> None:
-    assert errors_of(client.get("/rest/one/")) == [("/", "misfit", "Nothing fits.")]
+    assert errors_of(client.get("/rest/one/")) == [("", "misfit", "Nothing fits.")]
 
 
 def test_an_error_in_a_list_is_pointed_at_by_its_index(client: Client) -> None:
@@ -259,10 +259,10 @@ def test_an_error_in_a_list_is_pointed_at_by_its_index(client: Client) -> None:
 def test_what_a_service_refuses_is_pointed_at_too(client: Client) -> None:
     assert errors_of(client.get("/rest/service/")) == [
         ("/title", "long", "Up to 3."),
-        ("/", "invalid", "Neither fits the other."),
+        ("", "invalid", "Neither fits the other."),
     ]
     assert errors_of(client.get("/rest/message/")) == [
-        ("/", "invalid", "The project has active tasks.")
+        ("", "invalid", "The project has active tasks.")
     ]
 
 
