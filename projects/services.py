@@ -6,13 +6,12 @@ from typing import Any, Final
 
 from django.core.exceptions import ValidationError
 from django.db import connection, transaction
-from django.db.models import F
 from django.db.models.functions import Now
 
 from projects.models import DESCRIPTION_BYTES, Project
 from taskproject.db.context import require_tenant_id
 from taskproject.db.values import require_storable
-from taskproject.db.versions import require_version
+from taskproject.db.versions import require_version, save_next_version
 from taskproject.db.violations import StateConflict, require_unique
 from taskproject.tenancy.models import EventKind
 from taskproject.tenancy.services import event_append
@@ -143,7 +142,5 @@ def _validate(project: Project) -> None:
 
 
 def _write(project: Project, fields: list[str]) -> None:
-    project.version = F("version") + 1
     project.updated_at = Now()
-    project.save(update_fields=[*fields, "version", "updated_at"])
-    project.refresh_from_db(fields=["version", "updated_at", "archived_at"])
+    save_next_version(project, [*fields, "updated_at"])

@@ -263,6 +263,18 @@ def test_a_project_with_an_active_task_is_not_archived(cast: Cast, api: Api, web
     assert api.post("projects/WEB/archive/").status_code == 200
 
 
+def test_a_version_that_has_gone_by_is_told_of_before_the_active_tasks(
+    cast: Cast, api: Api, web: Project
+) -> None:
+    tag = api.get("projects/WEB/").headers["ETag"]
+    api.patch("projects/WEB/", {"name": "Website"})
+    make_task(web, cast.alice, status=Status.ACTIVE)
+
+    response = api.post("projects/WEB/archive/", if_match=tag)
+
+    assert problem(response) == (412, "version-conflict")
+
+
 @pytest.mark.parametrize(
     "status", [each for each in Status if each != Status.ACTIVE], ids=lambda each: each.label
 )

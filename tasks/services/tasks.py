@@ -9,13 +9,13 @@ from typing import Any, Final
 
 from django.core.exceptions import ValidationError
 from django.db import transaction
-from django.db.models import F, QuerySet
+from django.db.models import QuerySet
 from django.db.models.functions import Now
 
 from projects.models import DESCRIPTION_BYTES, Project
 from projects.services import numbers_take, project_require_open, project_set_archived
 from taskproject.db.values import require_instant, storable
-from taskproject.db.versions import require_version
+from taskproject.db.versions import require_version, save_next_version
 from taskproject.db.violations import StateConflict
 from taskproject.tenancy.models import EventKind
 from taskproject.tenancy.selectors import member_is_active
@@ -160,16 +160,14 @@ def project_archive(*, project_id: int, actor_id: int, if_version: int | None = 
     """Archive a project that has no active task.
 
     Raises `StateConflict` if it has one, `VersionConflict` if it is no longer at `if_version`,
-    `Project.DoesNotExist`. The project's row is locked
-    before the question; a new task takes its number from that row, and one that becomes active
-    locks it too: none can slip in.
+    `Project.DoesNotExist`. The project's row is locked before both questions; a new task takes its
+    number from that row, and one that becomes active locks it too: none can slip in.
     """
-    Project.objects.select_for_update(no_key=True).get(pk=project_id)
+    project = Project.objects.select_for_update(no_key=True).get(pk=project_id)
+    require_version("project", version=project.version, expected=if_version)
     if selectors.project_has_active_tasks(project_id=project_id):
         raise StateConflict("The project has active tasks: finish or cancel them first.")
-    return project_set_archived(
-        project_id=project_id, archived=True, actor_id=actor_id, if_version=if_version
-    )
+    return project_set_archived(project_id=project_id, archived=True, actor_id=actor_id)
 
 
 def task_validate(task: Task) -> None:
@@ -240,10 +238,8 @@ def _locked() -> QuerySet[Task]:
 
 
 def _write(task: Task, fields: list[str]) -> None:
-    task.version = F("version") + 1
     task.updated_at = Now()
-    # The values that PostgreSQL finds come back with the UPDATE.
-    task.save(update_fields=[*fields, "version", "updated_at"])
+    save_next_version(task, [*fields, "updated_at"])
 
 
 def task_record(kind: EventKind, task: Task, actor_id: int, changes: dict[str, Any]) -> None:

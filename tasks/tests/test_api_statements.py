@@ -295,7 +295,7 @@ CASES: Final = [
         "patch",
         "projects/WEB/",
         written(
-            "SELECT project", "UPDATE project", "SELECT project", "INSERT event",
+            "SELECT project", "UPDATE project", "INSERT event",
             before=("SELECT project",),
         ),
         body={"name": "Renamed"},
@@ -305,7 +305,7 @@ CASES: Final = [
         "projects/WEB/archive/",
         written(
             "SELECT project", "SELECT task", "SAVEPOINT", "SELECT project", "UPDATE project",
-            "SELECT project", "INSERT event", "RELEASE",
+            "INSERT event", "RELEASE",
             before=("SELECT project",),
         ),
     ),
@@ -313,7 +313,7 @@ CASES: Final = [
         "post",
         "projects/WEB/unarchive/",
         written(
-            "SELECT project", "UPDATE project", "SELECT project", "INSERT event",
+            "SELECT project", "UPDATE project", "INSERT event",
             before=("SELECT project",),
         ),
     ),
