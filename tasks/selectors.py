@@ -45,7 +45,6 @@ TASK_EVENT_ORDER: Final = Keyset(("id",))
 MATCHED_SORTS: Final = {name: replace(each, sorts=True) for name, each in TASK_SORTS.items()}
 # How many tasks a search, or a label beside filters that no index has with it, may find.
 MATCHES_CAP: Final = 1000
-LABEL_MATCHES_CAP: Final = MATCHES_CAP
 
 # An id, or an expression that finds it in the same statement, such as a Subquery.
 type Id = int | Combinable
@@ -137,15 +136,6 @@ def task_is_live(*, task_id: int) -> bool:
     return Task.objects.filter(LIVE, pk=task_id).exists()  # index: task_tpk
 
 
-def task_get_by_number(*, project_key: str, number: int) -> Task:
-    """The live task `<project_key>-<number>`, with its project. Raises `Task.DoesNotExist`."""
-    return (  # index: task_number_uniq
-        Task.objects.select_related("project")
-        .filter(LIVE)
-        .get(project__key=project_key, number=number)
-    )
-
-
 def tasks_by_external_key(*, keys: Collection[str]) -> QuerySet[Task]:
     """Tasks of those external keys, deleted ones too: a key stays taken."""
     return Task.objects.filter(external_key__in=keys)  # index: task_external_key_uniq
@@ -212,11 +202,11 @@ def label_matches(*, label_id: Id) -> list[int]:
     """The ids of the tasks that carry a label, deleted ones too, the oldest first. One statement.
 
     For lists of a label by a filter or in an order that no index has together with it: they are
-    narrowed to these. Raises `TooManyMatches` if there are more than LABEL_MATCHES_CAP.
+    narrowed to these. Raises `TooManyMatches` if there are more than MATCHES_CAP.
     """
     links = TaskLabel.objects.filter(label_id=label_id).order_by("task_created_at", "task_id")
-    found = links.values_list("task_id", flat=True)[: LABEL_MATCHES_CAP + 1]
-    return _at_most(LABEL_MATCHES_CAP, list(found))  # index: task_label_created_idx
+    found = links.values_list("task_id", flat=True)[: MATCHES_CAP + 1]
+    return _at_most(MATCHES_CAP, list(found))  # index: task_label_created_idx
 
 
 def _at_most[T](cap: int, found: list[T]) -> list[T]:
@@ -225,9 +215,10 @@ def _at_most[T](cap: int, found: list[T]) -> list[T]:
     return found
 
 
-def task_exists(*, task_id: int) -> Task:
-    """A task, deleted or not. One statement. Raises `Task.DoesNotExist`."""
-    return Task.objects.get(pk=task_id)  # index: task_tpk
+def task_require(*, task_id: int) -> None:
+    """Raise `Task.DoesNotExist` unless there is such a task, deleted or not. One statement."""
+    if not Task.objects.filter(pk=task_id).exists():  # index: task_tpk
+        raise Task.DoesNotExist("The task does not exist.")
 
 
 @dataclass(frozen=True, slots=True)

@@ -95,14 +95,8 @@ def server_error(request: HttpRequest) -> HttpResponse:
     code = unavailable_code(error) if error is not None else None
     if code is None:
         return problem(500, "internal-error", "The server failed; the failure has been logged.")
-    kind = problems.CATALOGUE[code]
-    return problem(
-        kind.status,
-        code,
-        f"{kind.title}.",
-        headers={"Retry-After": str(RETRY_AFTER_S)},
-        retry_after=RETRY_AFTER_S,
-    )
+    status, code, detail, headers, extra = _passing(code)
+    return problem(status, code, detail, headers=headers, **extra)
 
 
 def _as_api_exception(error: Exception) -> exceptions.APIException | None:
@@ -115,7 +109,7 @@ def _as_api_exception(error: Exception) -> exceptions.APIException | None:
     if isinstance(error, VersionConflict):
         return problems.VersionMismatch(" ".join(error.messages))
     if isinstance(error, StateConflict):
-        return problems.StateConflict(" ".join(error.messages))
+        return problems.Conflict(" ".join(error.messages))
     if isinstance(error, DjangoValidationError):
         return exceptions.ValidationError(get_error_detail(error))
     if isinstance(error, IntegrityError):
@@ -129,10 +123,14 @@ def _database_problem(error: Exception) -> Response | None:
     if code is None:
         return None
     set_rollback()
+    return problem_response(*_passing(code))
+
+
+def _passing(code: str) -> tuple[int, str, str, dict[str, str], dict[str, Any]]:
+    """Status, code, detail, headers and further members of the problem of a passing trouble."""
     kind = problems.CATALOGUE[code]
     headers = {"Retry-After": str(RETRY_AFTER_S)}
-    extra = {"retry_after": RETRY_AFTER_S}
-    return problem_response(kind.status, code, f"{kind.title}.", headers, extra)
+    return kind.status, code, f"{kind.title}.", headers, {"retry_after": RETRY_AFTER_S}
 
 
 def _causes(error: BaseException | None) -> Iterator[BaseException]:

@@ -20,12 +20,14 @@ from django.conf import settings
 from django.db.models import Model, QuerySet
 from django.http import QueryDict
 
+from taskproject.api.parameters import whole
 from taskproject.api.problems import InvalidParameter
 from taskproject.db.keyset import Keyset, Range
 from taskproject.db.names import Name, attach_names, named
 
 DEFAULT_LIMIT: Final = 50
 MAX_LIMIT: Final = 200
+LIMIT: Final = whole(1, MAX_LIMIT, "How many an answer has at most.", default=DEFAULT_LIMIT)
 _MAC_BYTES: Final = 16
 _VERSION: Final = 2
 
@@ -51,11 +53,8 @@ class PageRequest:
 
 def page_request(query: QueryDict) -> PageRequest:
     """Read `limit` and `cursor`. Raises `InvalidParameter` for a limit outside 1 to 200."""
-    text = query.get("limit", str(DEFAULT_LIMIT))
-    # The length first: int() of a very long number is slow, and raises beyond 4,300 digits.
-    if not (text.isascii() and text.isdigit() and len(text) <= 3 and 1 <= int(text) <= MAX_LIMIT):
-        raise InvalidParameter(f"limit must be a whole number from 1 to {MAX_LIMIT}.")
-    return PageRequest(limit=int(text), cursor=query.get("cursor"))
+    limit = LIMIT.value("limit", query.get("limit", str(DEFAULT_LIMIT)))
+    return PageRequest(limit=limit, cursor=query.get("cursor"))
 
 
 def paginate[M: Model](
@@ -117,11 +116,6 @@ def _emptied(place: Place, binding: Mapping[str, Any]) -> Page[Any]:
     if place.direction == "next":
         return Page([], None, _seal(Place("previous", place.key, inclusive=True), binding))
     return Page([], _seal(Place("next", place.key, inclusive=True), binding), None)
-
-
-def cursor_beyond(keyset: Keyset, row: Any, binding: Mapping[str, Any]) -> str:
-    """The cursor of the page that begins beyond a row."""
-    return cursor_at(keyset.key(row), binding)
 
 
 def cursor_at(key: tuple[Any, ...], binding: Mapping[str, Any]) -> str:

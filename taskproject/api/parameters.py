@@ -117,14 +117,14 @@ def text(max_length: int, description: str, *, example: str) -> Parameter:
     )
 
 
-def whole(minimum: int, maximum: int, description: str, *, example: str) -> Parameter:
-    """A whole number in a range."""
+def whole(minimum: int, maximum: int, description: str, *, default: int) -> Parameter:
+    """A whole number in a range; `default` is what goes unsaid."""
     return Parameter(
         read=lambda given: _whole(given, minimum, maximum),
         must=f"a whole number from {minimum} to {maximum}",
         description=description,
-        schema={"type": "integer", "minimum": minimum, "maximum": maximum},
-        example=example,
+        schema={"type": "integer", "minimum": minimum, "maximum": maximum, "default": default},
+        example=str(default),
     )
 
 
@@ -134,7 +134,7 @@ def _refuse(text: str) -> Any:
 
 def _whole(given: str, minimum: int, maximum: int) -> int:
     # The length first: int() of a very long number is slow, and raises beyond 4,300 digits.
-    if not (given.isascii() and given.isdigit() and len(given) <= 19):
+    if not (given.isascii() and given.isdigit() and len(given) <= len(str(maximum))):
         raise ValueError(given)
     number = int(given)
     if not minimum <= number <= maximum:

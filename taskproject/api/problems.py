@@ -105,7 +105,7 @@ class FeedRestarted(exceptions.APIException):
     )
 
 
-class StateConflict(exceptions.APIException):
+class Conflict(exceptions.APIException):
     """409: well-formed, and the state of other rows forbids it."""
 
     status_code = HTTPStatus.CONFLICT

@@ -42,9 +42,9 @@ class Access:
 
     With `matches` the rows are first found as a set of limited size and then sorted; else `index`
     gives them in order, and a page reads no row but its own. `bounds` are the columns that stand
-    in the index condition, before those of the sort. `names` are found for the rows of a page.
-    `ranges` may bound the first column of the
-    sort. `buffers` counts pages of 8 KiB for 50 rows, at any depth.
+    in the index condition, before those of the sort. `ranges` may bound the first column of the
+    sort. `names` are found for the rows of a page. `buffers` counts pages of 8 KiB for 50 rows, at
+    any depth.
     """
 
     rows: Callable[[Asked], QuerySet[Any]]
@@ -138,7 +138,7 @@ class Listing:
                 return Choice(access, order, asked)
         raise UnservedCombination(self._refusal(given, sort), offered=self._offered(given, sort))
 
-    def choose_uncounted(self, query: QueryDict, *, actor_id: int) -> Choice:
+    def choose_unordered(self, query: QueryDict, *, actor_id: int) -> Choice:
         """The same for a question that has no order and no pages, such as a count."""
         refuse_unknown(query, allowed=tuple(self.filters))
         asked = self._asked(query, actor_id, None)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final
 
-from taskproject.api.pagination import DEFAULT_LIMIT, MAX_LIMIT
+from taskproject.api.pagination import LIMIT
 from taskproject.api.parameters import Parameter
 from taskproject.api.registry import Access, Listing
 
@@ -15,18 +15,6 @@ _CURSOR: Final = {
     "description": "Where the page begins: from `next` or `previous` of another page of this list, "
     "with the same filters and the same `sort`.",
     "schema": {"type": "string", "pattern": "^[A-Za-z0-9_-]+$"},
-}
-_LIMIT: Final = {
-    "in": "query",
-    "name": "limit",
-    "description": "How many there are on a page at most.",
-    "schema": {
-        "type": "integer",
-        "minimum": 1,
-        "maximum": MAX_LIMIT,
-        "default": DEFAULT_LIMIT,
-        "examples": [DEFAULT_LIMIT],
-    },
 }
 
 
@@ -50,7 +38,7 @@ def filters_of(parameters: Mapping[str, Parameter]) -> list[dict[str, Any]]:
 
 def paging_of(listing: Listing) -> Iterator[dict[str, Any]]:
     """Where a page of a list begins, how long it is and in which order."""
-    yield _LIMIT
+    yield documented("limit", LIMIT, place="query")
     yield _CURSOR
     yield {
         "in": "query",

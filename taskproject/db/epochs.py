@@ -10,8 +10,10 @@ from typing import Any
 
 from django.db import connection
 
+from taskproject.db.fields import SnapshotHorizon
+
 _ASKED = "SELECT system_identifier, timeline_id FROM pg_control_system(), pg_control_checkpoint()"
-_HORIZON = "SELECT pg_snapshot_xmin(pg_current_snapshot())::text::bigint"
+_HORIZON = f"SELECT {SnapshotHorizon.template}::text::bigint"
 
 
 def cluster_epoch() -> str:

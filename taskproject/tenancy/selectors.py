@@ -89,12 +89,6 @@ def token_get(*, prefix: str) -> ApiToken:
     )
 
 
-def tokens_of(*, user_id: int) -> QuerySet[ApiToken]:
-    """A member's tokens in the active tenant, newest first. A tenant has few, so no index finds
-    those of one member: the key finds the tenant's."""
-    return ApiToken.objects.filter(user_id=user_id).order_by("-id")  # index: api_token_tpk
-
-
 def task_events(*, task_id: int) -> QuerySet[Event]:
     """What happened to a task of the active tenant, oldest first."""
     return Event.objects.filter(task_id=task_id).order_by("id")  # index: event_task_idx

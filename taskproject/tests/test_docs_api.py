@@ -447,7 +447,6 @@ def sizes() -> dict[str, str]:
 
 def test_limits_are_those_of_the_code() -> None:
     assert dict(rows_of(SIZES_HEAD)) == sizes()
-    assert selectors.MATCHES_CAP == selectors.LABEL_MATCHES_CAP
 
 
 def test_the_limits_on_requests_are_told_as_the_headers_tell_them() -> None:

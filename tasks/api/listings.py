@@ -98,20 +98,30 @@ def _among(ids: list[int], asked: Asked) -> QuerySet[Task]:
     return tasks
 
 
-def _walk(index: str, *filters: str, sorts: Mapping[str, Keyset] = _BY_TIME, **more: Any) -> Access:
-    """A list whose index gives the tasks in order, narrowed by columns named like the filters."""
-    more.setdefault("ranges", _CREATED)
-    more.setdefault("rows", _tasks)
-    more.setdefault("buffers", TASK_BUFFERS)
-    more.setdefault("names", _NAMES)
-    bounds = tuple(_COLUMNS.get(name, name) for name in filters)
+def _walk(
+    index: str,
+    *filters: str,
+    sorts: Mapping[str, Keyset] = _BY_TIME,
+    ranges: Mapping[str, str] = _CREATED,
+    rows: Callable[[Asked], QuerySet[Any]] = _tasks,
+    table: str = "task",
+    bounds: tuple[str, ...] | None = None,
+    note: str = "",
+) -> Access:
+    """A list whose index gives the tasks in order, narrowed by columns named like the filters
+    unless `bounds` names them."""
+    narrowed = ("tenant_id", *(_COLUMNS.get(name, name) for name in filters))
     return Access(
         filters=frozenset(filters),
         index=index,
         sorts=sorts,
-        table=more.pop("table", "task"),
-        bounds=more.pop("bounds", ("tenant_id", *bounds)),
-        **more,
+        ranges=ranges,
+        rows=rows,
+        table=table,
+        bounds=bounds or narrowed,
+        names=_NAMES,
+        buffers=TASK_BUFFERS,
+        note=note,
     )
 
 
@@ -255,13 +265,11 @@ LABELS: Final = Listing(
     name="labels",
     default_sort="name",
     accesses=(
-        _walk(
-            "label_name_uniq",
+        Access(
+            index="label_name_uniq",
             sorts={"name": selectors.LABEL_ORDER},
-            ranges={},
             rows=_labels,
             table="label",
-            names=(),
             note="By name, without regard to case.",
         ),
     ),
@@ -270,10 +278,9 @@ COMMENTS: Final = Listing(
     name="comments",
     default_sort="created",
     accesses=(
-        _walk(
-            "comment_task_idx",
+        Access(
+            index="comment_task_idx",
             sorts={"created": selectors.COMMENT_ORDER},
-            ranges={},
             rows=_comments,
             table="comment",
             names=(Name("author", "username"),),
@@ -286,25 +293,21 @@ DEPENDENCIES: Final = Listing(
     default_sort="task",
     filters={"direction": parameters.DIRECTION},
     accesses=(
-        _walk(
-            "dependency_blocked_idx",
+        Access(
+            index="dependency_blocked_idx",
             sorts={"task": selectors.BLOCKER_ORDER},
-            ranges={},
             rows=_blockers,
             table="dependency",
-            names=(),
             buffers=2 * TASK_BUFFERS,  # the names of two tasks, each with its project
             bounds=("tenant_id", "blocked_id"),
             note="What the task waits for.",
         ),
-        _walk(
-            "dependency_uniq",
-            "direction",
+        Access(
+            index="dependency_uniq",
+            filters=frozenset({"direction"}),
             sorts={"task": selectors.BLOCKED_ORDER},
-            ranges={},
             rows=_blocked,
             table="dependency",
-            names=(),
             buffers=2 * TASK_BUFFERS,  # the names of two tasks, each with its project
             bounds=("tenant_id", "blocker_id"),
             note="What waits for the task.",
@@ -315,10 +318,9 @@ EVENTS: Final = Listing(
     name="task-events",
     default_sort="created",
     accesses=(
-        _walk(
-            "event_task_idx",
+        Access(
+            index="event_task_idx",
             sorts={"created": selectors.TASK_EVENT_ORDER},
-            ranges={},
             rows=_events,
             table="event",
             names=(Name("actor", "username"),),

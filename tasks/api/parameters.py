@@ -6,6 +6,7 @@ from typing import Final
 
 from projects.models import KEY_PATTERN
 from taskproject.api.parameters import instant, matching, row_id, text, word
+from taskproject.tenancy.api.fields import USERNAME_LENGTH
 from tasks.api.references import TaskReferenceConverter
 from tasks.models import Priority, Status
 from tasks.search import TEXT_LENGTH
@@ -22,7 +23,9 @@ PROJECT: Final = matching(
     "Tasks of one project, by its key.",
     example="WEB",
 )
-ASSIGNEE: Final = text(150, "Tasks of one member, by user name; `me` is who asks.", example="me")
+ASSIGNEE: Final = text(
+    USERNAME_LENGTH, "Tasks of one member, by user name; `me` is who asks.", example="me"
+)
 LABEL: Final = row_id("Tasks that carry a label, by its id.")
 PARENT: Final = row_id("Tasks that are parts of another one, by its id.")
 DELETED: Final = word({"true": True}, "Deleted tasks, the last one deleted first.")

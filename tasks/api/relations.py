@@ -79,8 +79,7 @@ class TaskLabelViewSet(TenantViewSet):
         labels = list(selectors.live_task_labels(task_id=task_id))
         if not labels:
             selectors.task_get(task_id=task_id)
-        results = self.get_serializer(labels, many=True).data
-        return Response({"results": results, "next": None, "previous": None})
+        return Response({"results": self.shown_rows(labels), "next": None, "previous": None})
 
     def update(
         self, request: Request, task: TaskReference, label_id: int, **kwargs: Any
@@ -219,5 +218,5 @@ class TaskEventViewSet(EventsViewSet):
         return self.listed(
             EVENTS,
             place={"task": task_id},
-            unless_absent=lambda: selectors.task_exists(task_id=task_id),
+            unless_absent=lambda: selectors.task_require(task_id=task_id),
         )

@@ -382,9 +382,9 @@ class TestMatched:
 
         bounds = ["tenant_id", "label_id"]
         assert plan.complaints(index=LABELLED, table="task_label", bounds=bounds) == [], plan
-        assert plan.root.rows == selectors.LABEL_MATCHES_CAP + 1
+        assert plan.root.rows == selectors.MATCHES_CAP + 1
         # The index alone, and a page for each link that is not yet known as visible to all.
-        assert plan.buffers <= selectors.LABEL_MATCHES_CAP + 50, plan
+        assert plan.buffers <= selectors.MATCHES_CAP + 50, plan
 
 
 @dataclass(frozen=True, slots=True)
@@ -408,10 +408,19 @@ LOOK_UPS: Final[dict[str, LookUp]] = {
         # PostgreSQL may sort the one task by its project, to join the two.
         may_sort=True,
     ),
-    "task_get_by_number": LookUp(
+    "task_id_of": LookUp(
         "task_number_uniq",
         ("tenant_id", "project_id", "number"),
-        lambda place: selectors.task_get_by_number(project_key="P1", number=3),
+        lambda place: selectors.task_id_of(key=("P1", 3)),
+    ),
+    "task_shown by number": LookUp(
+        "task_number_uniq",
+        ("tenant_id", "project_id", "number"),
+        lambda place: selectors.task_shown(key=("P1", 3)),
+        buffers=20,  # with its project, assignee and creator
+    ),
+    "task_require": LookUp(
+        "task_tpk", ("tenant_id", "id"), lambda place: selectors.task_require(task_id=place.task)
     ),
     "tasks_by_external_key": LookUp(
         "task_external_key_uniq",

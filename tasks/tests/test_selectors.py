@@ -135,7 +135,7 @@ def test_a_task_comes_with_its_project_in_one_statement(project: Project, cast: 
 
     with CaptureQueriesContext(connection) as queries:
         by_id = selectors.task_get(task_id=task.pk)
-        by_number = selectors.task_get_by_number(project_key="WEB", number=1)
+        by_number = selectors.task_shown(key=("WEB", 1))
         keys = by_id.project.key, by_number.project.key
 
     assert (by_id, by_number, keys) == (task, task, ("WEB", "WEB"))
@@ -146,7 +146,7 @@ def test_a_deleted_task_is_not_got(deleted: Task) -> None:
     with pytest.raises(Task.DoesNotExist):
         selectors.task_get(task_id=deleted.pk)
     with pytest.raises(Task.DoesNotExist):
-        selectors.task_get_by_number(project_key="WEB", number=deleted.number)
+        selectors.task_shown(key=("WEB", deleted.number))
 
 
 def test_a_task_of_another_tenant_is_not_got(project: Project, cast: Cast) -> None:
@@ -156,7 +156,7 @@ def test_a_task_of_another_tenant_is_not_got(project: Project, cast: Cast) -> No
         with pytest.raises(Task.DoesNotExist):
             selectors.task_get(task_id=task.pk)
         with pytest.raises(Task.DoesNotExist):
-            selectors.task_get_by_number(project_key="WEB", number=1)
+            selectors.task_shown(key=("WEB", 1))
 
 
 def test_external_keys_find_deleted_tasks_too(project: Project, deleted: Task, cast: Cast) -> None:
@@ -281,7 +281,7 @@ def test_the_tasks_of_a_label_are_walked_by_their_making_in_both_directions(
 def test_a_label_matches_as_many_tasks_as_the_cap_and_no_more(
     project: Project, cast: Cast, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(selectors, "LABEL_MATCHES_CAP", 3)
+    monkeypatch.setattr(selectors, "MATCHES_CAP", 3)
     label = label_create(name="bug", actor_id=cast.alice.pk)
     tasks = add_tasks(project, cast.alice, [3, 1, 2, 0])
     for task in tasks[:3]:

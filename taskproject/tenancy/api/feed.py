@@ -11,8 +11,8 @@ from typing import Any, ClassVar, Final
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from taskproject.api.pagination import DEFAULT_LIMIT, MAX_LIMIT, cursor_at, page_request, place_of
-from taskproject.api.parameters import text, whole
+from taskproject.api.pagination import LIMIT, cursor_at, page_request, place_of
+from taskproject.api.parameters import text
 from taskproject.api.problems import FeedRestarted
 from taskproject.db.epochs import cluster_epoch, snapshot_horizon
 from taskproject.tenancy.api.events import EventsViewSet
@@ -26,8 +26,6 @@ AFTER: Final = text(
     "here on. Without it the feed begins with the first event there is.",
     example=NOW,
 )
-
-LIMIT: Final = whole(1, MAX_LIMIT, "How many events at most.", example=str(DEFAULT_LIMIT))
 
 
 class EventFeedViewSet(EventsViewSet):

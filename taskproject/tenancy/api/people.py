@@ -93,7 +93,6 @@ class MemberViewSet(TenantViewSet):
             )
         except ValidationError as error:  # called as it is here
             raise type(error)({"user": error.error_dict["username"]}) from error
-        self.action = "retrieve"  # what is shown is a member, not the wish for one
         return self.shown(membership, status=201, location=self._address(membership))
 
     def retrieve(self, request: Request, **kwargs: Any) -> Response:

@@ -43,6 +43,7 @@ class TenantViewSet(RateLimitedView, GenericViewSet[Any]):
     names in the address.
     """
 
+    serializer_class: type[Serializer[Any]]
     http_method_names = ["get", "head", "post", "put", "patch", "delete"]
     requirements: ClassVar[Mapping[str, Requirement]] = {}
     listings: ClassVar[Mapping[str, Listing]] = {}
@@ -62,7 +63,6 @@ class TenantViewSet(RateLimitedView, GenericViewSet[Any]):
         if self.action is not None and self.action not in self.listings:
             allowed = self.parameters.get(self.action, ())
             refuse_unknown(request.query_params, allowed=allowed)
-
         if self._takes_no_body:
             StrictSerializer(data=request.data).is_valid(raise_exception=True)
 
@@ -146,7 +146,7 @@ class TenantViewSet(RateLimitedView, GenericViewSet[Any]):
 
         `more` are further members of the body.
         """
-        data = {**self.get_serializer(row).data, **more}
+        data = {**self._serialized(row).data, **more}
         headers = {"Location": location} if location else {}
         if (version := getattr(row, "version", None)) is not None:
             headers["ETag"] = entity_tag(data, version=version)
@@ -166,7 +166,11 @@ class TenantViewSet(RateLimitedView, GenericViewSet[Any]):
 
     def shown_rows(self, rows: Sequence[Any]) -> Any:
         """The rows of a list as they are shown. No statement but what a resource adds."""
-        return self.get_serializer(rows, many=True).data
+        return self._serialized(rows, many=True).data
+
+    def _serialized(self, shown: Any, **options: Any) -> Any:
+        # By the class of what is shown; `get_serializer` takes that of what an action reads.
+        return self.serializer_class(shown, context=self.get_serializer_context(), **options)
 
     def _page(self, page: Page[Any]) -> Response:
         links = {"next": self._link(page.next), "previous": self._link(page.previous)}
