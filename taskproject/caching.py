@@ -11,6 +11,7 @@ that a hanging server costs its timeout a few times and not once a request.
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import json
 import logging
@@ -27,6 +28,7 @@ from django.db import transaction
 from redis.exceptions import NoScriptError, RedisError
 
 from taskproject.buckets import Bucket, Level, LocalBuckets, Verdict
+from taskproject.redis_line import ask
 
 logger = logging.getLogger(__name__)
 
@@ -126,15 +128,26 @@ local_buckets = LocalBuckets()
 class Reading:
     """What a look into the cache found. After a miss, `keep` takes it with what the database says.
 
-    `value` is None on a miss. `generation` is that of the subject at the time `at_s`; None where
-    nothing can be kept.
+    `kept` is the JSON that was found; None on a miss. `generation` is that of the subject at the
+    time `at_s`; None where nothing can be kept.
     """
 
     subject: str
     key: str
-    value: Any
+    kept: bytes | None
     generation: bytes | None
     at_s: float  # of the monotonic clock
+
+    @property
+    def value(self) -> Any:
+        """What was kept; None on a miss, and where something else has written bytes there that are
+        no JSON: Redis itself is well then, and the breaker does not count it."""
+        if self.kept is None:
+            return None
+        try:
+            return json.loads(self.kept)
+        except (ValueError, RecursionError):
+            return None
 
 
 def read(key: str, *, subject: str) -> Reading:
@@ -198,15 +211,9 @@ def _started(redis: Any, subject: str) -> bytes | None:
     return generation
 
 
-def _agreeing(kept: bytes | None, generation: bytes | None) -> Any:
+def _agreeing(kept: bytes | None, generation: bytes | None) -> bytes | None:
     stamp, _, body = (kept or b"").partition(b"|")
-    if not stamp or stamp != generation:
-        return None
-    try:
-        return json.loads(body)
-    except (ValueError, RecursionError):
-        # Something else wrote there. Redis itself is well: the breaker does not count it.
-        return None
+    return body if stamp and stamp == generation else None
 
 
 def _make_due_bumps(redis: Any) -> None:
@@ -223,11 +230,21 @@ def _make_due_bumps(redis: Any) -> None:
 
 
 def _generation_key(subject: str) -> str:
-    return str(cache.make_key(f"generation:{subject}"))
+    return _key(f"generation:{subject}")
 
 
 def _value_key(subject: str, key: str) -> str:
-    return str(cache.make_key(f"value:{subject}:{key}"))
+    return _key(f"value:{subject}:{key}")
+
+
+def _key(name: str) -> str:
+    """The name with what `cache` puts before all of its own."""
+    return f"{_prefix(cache.key_prefix, cache.version)}{name}"
+
+
+@functools.cache
+def _prefix(prefix: str, version: int) -> str:
+    return str(cache.make_key(""))
 
 
 # --- Rate limits ----------------------------------------------------------------------------------
@@ -235,26 +252,40 @@ def _value_key(subject: str, key: str) -> str:
 # KEYS are the buckets; ARGV has two numbers for each: interval and capacity in microseconds. What
 # is kept is when the bucket is full again. It is bounded by the capacity, or a clock that was set
 # back would lock the bucket for as long. Answers 1 (granted) or 0, and what each bucket owes.
-_TAKE: Final = """
+_BUCKETS: Final = """
 local time = redis.call('TIME')
 local now = time[1] * 1000000 + time[2]
 local granted, owed = 1, {}
-for i, key in ipairs(KEYS) do
+for i, key in ipairs(buckets) do
     local interval, capacity = tonumber(ARGV[2 * i - 1]), tonumber(ARGV[2 * i])
     local full_at = tonumber(redis.call('GET', key) or '') or now
     owed[i] = math.min(math.max(full_at - now, 0), capacity)
     if owed[i] + interval > capacity then granted = 0 end
 end
 if granted == 1 then
-    for i, key in ipairs(KEYS) do
+    for i, key in ipairs(buckets) do
         owed[i] = owed[i] + ARGV[2 * i - 1]
         local full_at = string.format('%.0f', now + owed[i])
         redis.call('SET', key, full_at, 'PX', math.ceil(owed[i] / 1000))
     end
 end
-return {granted, unpack(owed)}
 """
-_TAKE_SHA: Final = hashlib.sha1(_TAKE.encode(), usedforsecurity=False).hexdigest()
+_TAKE: Final = f"""
+local buckets = KEYS
+{_BUCKETS}
+return {{granted, unpack(owed)}}
+"""
+# The first two KEYS are a generation and a value. A value that is there and right is answered with
+# the buckets' state; of anything else only the generation, and nothing is taken.
+_READ_AND_TAKE: Final = f"""
+local generation, kept = unpack(redis.call('MGET', KEYS[1], KEYS[2]))
+if not generation or not kept or string.sub(kept, 1, #generation + 1) ~= generation .. '|' then
+    return {{generation, false}}
+end
+local buckets = {{unpack(KEYS, 3)}}
+{_BUCKETS}
+return {{generation, kept, granted, unpack(owed)}}
+"""
 
 
 def take(buckets: Sequence[Bucket]) -> Verdict:
@@ -268,20 +299,61 @@ def take(buckets: Sequence[Bucket]) -> Verdict:
     answer = _guarded(lambda redis: _run_take(redis, buckets))
     if answer is None:
         return local_buckets.take(buckets)
-    granted, *owed_us = answer
+    return _verdict(buckets, answer)
+
+
+def read_and_take(
+    key: str, *, subject: str, buckets: Sequence[Bucket]
+) -> tuple[Reading, Verdict | None]:
+    """Look for a value of a subject, and if it is there take one request from the buckets, as
+    `read` and `take` do. One round trip for both.
+
+    Without the value nothing is taken, and there is no verdict.
+    """
+    at_s = time.monotonic()
+    found = None
+    if not missed.is_blind:
+        found = _guarded(lambda redis: _run_read_and_take(redis, key, subject, buckets))
+    generation, kept, *state = found or (None, None)
+    reading = Reading(subject, key, _agreeing(kept, generation), generation, at_s)
+    return reading, _verdict(buckets, state) if state and reading.kept is not None else None
+
+
+def _verdict(buckets: Sequence[Bucket], state: Sequence[int]) -> Verdict:
+    granted, *owed_us = state
     levels = (Level(bucket, owed) for bucket, owed in zip(buckets, owed_us, strict=True))
     return Verdict(granted=bool(granted), levels=tuple(levels))
 
 
 def _run_take(redis: Any, buckets: Sequence[Bucket]) -> list[int]:
-    keys = [str(cache.make_key(f"bucket:{bucket.key}")) for bucket in buckets]
+    answer: list[int] = _run_script(redis, _TAKE, _bucket_keys(buckets), buckets)
+    return answer
+
+
+def _run_read_and_take(redis: Any, key: str, subject: str, buckets: Sequence[Bucket]) -> list[Any]:
+    keys = [_generation_key(subject), _value_key(subject, key), *_bucket_keys(buckets)]
+    answer: list[Any] = _run_script(redis, _READ_AND_TAKE, keys, buckets)
+    if answer[0] is None:
+        answer[0] = _started(redis, subject)
+    return answer
+
+
+def _bucket_keys(buckets: Sequence[Bucket]) -> list[str]:
+    return [_key(f"bucket:{bucket.key}") for bucket in buckets]
+
+
+def _run_script(redis: Any, script: str, keys: Sequence[str], buckets: Sequence[Bucket]) -> Any:
     numbers = [number for each in buckets for number in (each.interval_us, each.capacity_us)]
     arguments: tuple[Any, ...] = (len(keys), *keys, *numbers)
     try:
-        answer: list[int] = redis.evalsha(_TAKE_SHA, *arguments)
+        return ask(redis, "EVALSHA", _sha_of(script), *arguments)
     except NoScriptError:
-        answer = redis.eval(_TAKE, *arguments)
-    return answer
+        return redis.eval(script, *arguments)
+
+
+@functools.cache
+def _sha_of(script: str) -> str:
+    return hashlib.sha1(script.encode(), usedforsecurity=False).hexdigest()
 
 
 # --- The connection -------------------------------------------------------------------------------

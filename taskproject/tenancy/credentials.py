@@ -11,17 +11,25 @@ import secrets
 import string
 import time
 from dataclasses import asdict, dataclass
+from functools import lru_cache
 from typing import Final
 
+import msgspec
+from django.conf import settings
+
 from taskproject import caching
+from taskproject.buckets import Bucket, Verdict
 from taskproject.caching import Reading
 
 REMEMBERED_S: Final = 30
 PREFIX_LENGTH: Final = 8
+TOKEN_LIMIT: Final = "token"  # noqa: S105  the name of a policy
+TENANT_LIMIT: Final = "tenant"
 _SECRET_BYTES: Final = 32
 _ALPHABET: Final = string.ascii_lowercase + string.digits
 _MAX_LENGTH: Final = 100
 _MAX_TENANT_ID: Final = 2**63 - 1
+_REMEMBERED_MAX: Final = 1_000  # of what is worked out again for a token whenever it is forgotten
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,17 +81,45 @@ def token_label(token_digest: bytes) -> str:
     return f"token:{token_digest[:8].hex()}"
 
 
-def recall_token(tenant_id: int, token_digest: bytes) -> tuple[Identity | None, Reading]:
-    """Whom a token was found to speak for within the last 30 s. One round trip, no SQL.
+def recall_token(
+    tenant_id: int, token_digest: bytes, *, counted: bool = False
+) -> tuple[Identity | None, Reading, Verdict | None]:
+    """Whom a token was found to speak for within the last 30 s, and if the request is to be
+    `counted`, whether it may be sent. One round trip, no SQL.
 
-    None if that is not known; `remember` then takes the reading.
+    None if that is not known; `remember` then takes the reading, and nothing has been counted.
     """
-    return _recall(f"token:{token_digest.hex()}", subject=_tenant_access(tenant_id))
+    buckets = buckets_of(tenant_id, token_label(token_digest)) if counted else ()
+    reading, verdict = caching.read_and_take(
+        f"token:{token_digest.hex()}",
+        subject=_tenant_access(tenant_id),
+        buckets=buckets,
+    )
+    return _identity(reading.kept), reading, verdict if counted else None
 
 
 def recall_member(user_id: int, slug: str) -> tuple[Identity | None, Reading]:
-    """The same for a logged-in user in the tenant of a slug."""
-    return _recall(f"member:{slug}", subject=_user_access(user_id))
+    """The same for a logged-in user in the tenant of a slug, who is not counted yet."""
+    reading = caching.read(f"member:{slug}", subject=_user_access(user_id))
+    return _identity(reading.kept), reading
+
+
+def buckets_of(tenant_id: int, limited_as: str) -> tuple[Bucket, ...]:
+    """What a request is counted on: its token, or its person in the tenant, and its tenant."""
+    quotas = settings.RATE_LIMIT_TOKEN_PER_MINUTE, settings.RATE_LIMIT_TENANT_PER_MINUTE
+    return _buckets(tenant_id, limited_as, *quotas)
+
+
+@lru_cache(maxsize=_REMEMBERED_MAX)
+def _buckets(
+    tenant_id: int, limited_as: str, token_quota: int, tenant_quota: int
+) -> tuple[Bucket, ...]:
+    tenant = str(tenant_id)
+    quotas = (
+        (TOKEN_LIMIT, f"{tenant}:{limited_as}", token_quota),
+        (TENANT_LIMIT, tenant, tenant_quota),
+    )
+    return tuple(Bucket(name, key, quota) for name, key, quota in quotas if quota)
 
 
 def remember(reading: Reading, identity: Identity) -> None:
@@ -110,11 +146,12 @@ def _user_access(user_id: int) -> str:
     return f"member:{user_id}"
 
 
-def _recall(key: str, *, subject: str) -> tuple[Identity | None, Reading]:
-    reading = caching.read(key, subject=subject)
-    if reading.value is None:
-        return None, reading
+@lru_cache(maxsize=_REMEMBERED_MAX)
+def _identity(kept: bytes | None) -> Identity | None:
+    """The identity that was kept as JSON; None if it is anything else."""
+    if kept is None:
+        return None
     try:
-        return Identity(**{**reading.value, "scopes": tuple(reading.value["scopes"])}), reading
-    except (TypeError, KeyError):
-        return None, reading  # kept by another version of this code
+        return msgspec.json.decode(kept, type=Identity)
+    except (msgspec.MsgspecError, UnicodeDecodeError):
+        return None  # kept by another version of this code, or by something else

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from django.db import connection
 
+from taskproject.buckets import Verdict
 from taskproject.db.context import adopt_tenant
 from taskproject.tenancy import credentials
 from taskproject.tenancy.credentials import Identity
@@ -31,23 +32,35 @@ def token_authenticate(*, text: str) -> Identity | None:
     """Who a token speaks for; None if it is malformed, unknown, revoked, expired, or its user is
     no active member. On success the token's tenant becomes the active one.
 
+    index: api_token_digest_uniq
+
     Cost: one Redis round trip and no SQL for a token checked within 30 s; else one statement, which
     also notes the use, at most once a minute. The statement runs behind the walls of the tenant
     that the token names, and nobody else's row can be found there.
     """
+    return _authenticated(text, counted=False)[0]
+
+
+def token_admit(*, text: str) -> tuple[Identity | None, Verdict | None]:
+    """The same, with whether the token may send a request now. That is counted in the same round
+    trip if the token was checked within 30 s; else there is no verdict yet."""
+    return _authenticated(text, counted=True)
+
+
+def _authenticated(text: str, *, counted: bool) -> tuple[Identity | None, Verdict | None]:
     tenant_id = credentials.named_tenant(text)
     if tenant_id is None:
-        return None
+        return None, None
     token_digest = credentials.digest(text)
-    identity, reading = credentials.recall_token(tenant_id, token_digest)
+    identity, reading, verdict = credentials.recall_token(tenant_id, token_digest, counted=counted)
     adopt_tenant(tenant_id)
     if identity is None or identity.expired:
         identity = _token_check(tenant_id, token_digest)
         if identity is None:
             adopt_tenant(None)
-            return None
+            return None, None
         credentials.remember(reading, identity)
-    return identity
+    return identity, verdict
 
 
 def _token_check(tenant_id: int, token_digest: bytes) -> Identity | None:

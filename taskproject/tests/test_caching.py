@@ -12,7 +12,9 @@ import pytest
 from redis.exceptions import ConnectionError as CacheDown
 
 from taskproject import caching
+from taskproject.buckets import Bucket
 from taskproject.tests.cached import (
+    SUBJECT,
     Clock,
     bump,
     generation_key,
@@ -261,6 +263,18 @@ def test_a_connection_that_the_cache_has_ended_is_no_failure(relay: CacheRelay) 
     relay.cut()
 
     assert get() == "v"
+
+
+def test_a_line_of_its_own_that_the_cache_has_ended_is_opened_anew(relay: CacheRelay) -> None:
+    def count() -> Any:
+        return caching.read_and_take("k", subject=SUBJECT, buckets=[Bucket("b", "b", 10)])[1]
+
+    put("v")
+    assert count() is not None
+    relay.cut()
+
+    assert count() is not None, "answered by the cache, and not without it"
+    assert not caching.breaker.is_open
 
 
 # The breaker

@@ -167,7 +167,7 @@ class DeleteAfterCommit(Generations):
 
     def look(self) -> Reading:
         kept = redis().get(value_key("naive"))
-        return Reading(SUBJECT, "naive", None if kept is None else int(kept), b"", 0)
+        return Reading(SUBJECT, "naive", kept, b"", 0)
 
     def keep(self, reading: Reading, value: int) -> None:
         redis().set(value_key("naive"), value, ex=30)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 from typing import Any
 
+from django.utils.functional import SimpleLazyObject
 from rest_framework import authentication
 from rest_framework.exceptions import AuthenticationFailed, NotAuthenticated, NotFound
 from rest_framework.request import Request
@@ -27,21 +28,22 @@ class TokenAuthentication(authentication.BaseAuthentication):
         keyword, _, text = request.headers.get("Authorization", "").partition(" ")
         if keyword.lower() != self.keyword.lower():
             return None
-        identity = identities.token_authenticate(text=text.strip())
+        identity, verdict = identities.token_admit(text=text.strip())
         if identity is None:
             raise AuthenticationFailed("The token is unknown, expired or revoked.")
         if identity.tenant_slug != addressed_tenant(request):
             raise NotFound
-        return self._user(identity), identity
+        request.rate_limit = verdict  # type: ignore[attr-defined]
+        return SimpleLazyObject(lambda: _user(identity)), identity  # type: ignore[return-value]
 
     def authenticate_header(self, request: Request) -> str:
         return self.keyword
 
-    @staticmethod
-    def _user(identity: Identity) -> User:
-        # Built from what was checked; any other field is fetched when it is asked for.
-        fields = ["id", "username", "is_active"]
-        return User.from_db("default", fields, [identity.user_id, identity.username, True])
+
+def _user(identity: Identity) -> User:
+    # Built from what was checked; any other field is fetched when it is asked for.
+    fields = ["id", "username", "is_active"]
+    return User.from_db("default", fields, [identity.user_id, identity.username, True])
 
 
 class SessionAuthentication(authentication.SessionAuthentication):

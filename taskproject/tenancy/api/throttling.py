@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from http import HTTPStatus
-from typing import Any, Final, NoReturn
+from typing import Any, NoReturn
 
-from django.conf import settings
 from django.http.response import HttpResponseBase
 from rest_framework.exceptions import Throttled
 from rest_framework.request import Request
@@ -14,11 +13,8 @@ from rest_framework.throttling import BaseThrottle
 from rest_framework.views import APIView
 
 from taskproject import caching
-from taskproject.buckets import WINDOW_S, Bucket, Verdict
-from taskproject.tenancy.credentials import Identity
-
-TOKEN: Final = "token"  # noqa: S105  the name of a policy
-TENANT: Final = "tenant"
+from taskproject.buckets import WINDOW_S, Verdict
+from taskproject.tenancy.credentials import Identity, buckets_of
 
 
 class RateLimited(Throttled):
@@ -32,19 +28,23 @@ class RateLimited(Throttled):
 class RateThrottle(BaseThrottle):
     """Counts a request on its token (or its person in the tenant) and on its tenant.
 
-    Both are asked in one round trip, and nothing is taken if either is empty. Where a request
-    comes from plays no part, so no header can change it. A request without an identity is not
-    counted. The verdict stays at the request, as `rate_limit`.
+    Both are asked in one round trip, and nothing is taken if either is empty; where the cache knew
+    the token, it has counted the request with it. Where a request comes from plays no part, so no
+    header can change it. A request without an identity is not counted. The verdict stays at the
+    request, as `rate_limit`.
     """
 
     _verdict: Verdict
 
     def allow_request(self, request: Request, view: APIView) -> bool:
-        identity = request.auth
-        buckets = _buckets(identity) if isinstance(identity, Identity) else []
-        self._verdict = caching.take(buckets)
-        request.rate_limit = self._verdict  # type: ignore[attr-defined]
-        return self._verdict.granted
+        verdict: Verdict | None = getattr(request, "rate_limit", None)
+        if verdict is None:
+            identity: Any = request.auth
+            known = isinstance(identity, Identity)
+            buckets = buckets_of(identity.tenant_id, identity.limited_as) if known else []
+            verdict = request.rate_limit = caching.take(buckets)  # type: ignore[attr-defined]
+        self._verdict = verdict
+        return verdict.granted
 
     def wait(self) -> float:
         return self._verdict.wait_s
@@ -89,12 +89,3 @@ def rate_limit_headers(verdict: Verdict | None) -> dict[str, str]:
     )
     limits = (f'"{each.bucket.name}";r={each.remaining};t={each.next_s}' for each in verdict.levels)
     return {"RateLimit-Policy": ", ".join(policies), "RateLimit": ", ".join(limits)}
-
-
-def _buckets(identity: Identity) -> list[Bucket]:
-    tenant = str(identity.tenant_id)
-    quotas = (
-        (TOKEN, f"{tenant}:{identity.limited_as}", settings.RATE_LIMIT_TOKEN_PER_MINUTE),
-        (TENANT, tenant, settings.RATE_LIMIT_TENANT_PER_MINUTE),
-    )
-    return [Bucket(name, key, quota) for name, key, quota in quotas if quota]

@@ -306,7 +306,7 @@ def test_each_change_of_a_member_is_told_to_tokens_and_sessions(
 ) -> None:
     def generations() -> tuple[bytes | None, bytes | None]:
         _, session = credentials.recall_member(cast.bob.pk, "alpha")
-        _, token = credentials.recall_token(cast.alpha.pk, b"")
+        _, token, _ = credentials.recall_token(cast.alpha.pk, b"")
         return session.generation, token.generation
 
     seen = [generations()]

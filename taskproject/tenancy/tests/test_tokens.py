@@ -90,6 +90,10 @@ def dead_cache(monkeypatch: pytest.MonkeyPatch) -> list[str]:
         return call
 
     class Dead:
+        @property
+        def connection_pool(self) -> Any:
+            raise refuse("connection_pool")()
+
         def __getattr__(self, name: str) -> Callable[..., Any]:
             return refuse(name)
 
@@ -308,7 +312,7 @@ class TestAtOnce:
     ) -> None:
         """A reader asked the database before the revocation and remembers the answer after it."""
         digest = credentials.digest(issued.text)
-        _, reading = credentials.recall_token(cast.alpha.pk, digest)
+        _, reading, _ = credentials.recall_token(cast.alpha.pk, digest)
         late = authenticate(issued.text)
         assert late is not None
         revoke(issued.token, django_capture_on_commit_callbacks)
