@@ -137,15 +137,17 @@ MIDDLEWARE = [
     "taskproject.telemetry.TelemetryMiddleware",
     "taskproject.api.lengths.LengthRequired",
     "django.middleware.security.SecurityMiddleware",
+    "taskproject.tenancy.middleware.TenantMiddleware",
+    "taskproject.browsers.TokensPassBy",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.middleware.csp.ContentSecurityPolicyMiddleware",
-    "taskproject.tenancy.middleware.TenantMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "taskproject.api.addresses.SlashMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "taskproject.browsers.Innermost",
 ]
 TEMPLATES = [
     {
