@@ -40,7 +40,7 @@ class Project(TenantModel):
         db_table = "project"
         constraints = [
             TenantPrimaryKey(name="project_tpk"),
-            # serves: project_get, project_list
+            # serves: project_by_key, project_list
             models.UniqueConstraint(fields=["tenant", "key"], name="project_key_uniq"),
             member_reference("project_lead_fk", "lead"),
             models.CheckConstraint(condition=Q(key__regex=KEY_PATTERN), name="project_key_chk"),

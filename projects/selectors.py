@@ -17,6 +17,11 @@ def project_list() -> QuerySet[Project]:
     return Project.objects.order_by("key")  # index: project_key_uniq
 
 
+def project_by_key(*, key: str) -> QuerySet[Project]:
+    """The project of a key, with its lead."""
+    return Project.objects.select_related("lead").filter(key=key)  # index: project_key_uniq
+
+
 def project_get(*, key: str) -> Project:
-    """The project of that key, with its lead. One statement. Raises `Project.DoesNotExist`."""
-    return Project.objects.select_related("lead").get(key=key)  # index: project_key_uniq
+    """The same. One statement. Raises `Project.DoesNotExist`."""
+    return project_by_key(key=key).get()

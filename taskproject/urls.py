@@ -12,15 +12,16 @@ from taskproject.api import documentation
 from taskproject.tenancy.webadmin import gate
 
 urlpatterns = [
+    # Looked for in this order: what is asked for most comes first.
+    path("api/v1/tenants/<slug:tenant>/", include("tasks.api.urls")),
+    path("api/v1/tenants/<slug:tenant>/", include("projects.api.urls")),
+    path("api/v1/tenants/<slug:tenant>/", include("taskproject.tenancy.api.urls")),
     path("", RedirectView.as_view(pattern_name="admin:index")),
     path("livez", health.livez),
     path("readyz", health.readyz),
     path("admin/tenants/<slug:slug>/", gate.tenant_pages, {"rest": ""}, name="tenant-pages"),
     path("admin/tenants/<slug:slug>/<path:rest>", gate.tenant_pages),
     path("admin/", admin.site.urls),
-    path("api/v1/tenants/<slug:tenant>/", include("taskproject.tenancy.api.urls")),
-    path("api/v1/tenants/<slug:tenant>/", include("projects.api.urls")),
-    path("api/v1/tenants/<slug:tenant>/", include("tasks.api.urls")),
     path("api/v1/schema/", documentation.DocumentView.as_view(), name="api-document"),
     path("api/v1/docs/", documentation.swagger, name="api-swagger"),
     path("api/v1/redoc/", documentation.redoc, name="api-redoc"),

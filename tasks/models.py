@@ -78,7 +78,7 @@ class Task(TenantModel):
         db_table = "task"
         constraints = [
             TenantPrimaryKey(name="task_tpk"),
-            # serves: task_shown, task_id_of, task_list of a project sorted by number
+            # serves: task_by_key, task_id_of, task_list of a project sorted by number
             models.UniqueConstraint(
                 fields=["tenant", "project", "number"], name="task_number_uniq"
             ),

@@ -108,16 +108,18 @@ def task_get(*, task_id: int) -> Task:
     return Task.objects.select_related("project").filter(LIVE).get(pk=task_id)  # index: task_tpk
 
 
-def task_shown(*, task_id: int | None = None, key: tuple[str, int] | None = None) -> Task:
-    """A live task with its project and people, by its id or by project key and number. One
-    statement. Raises `Task.DoesNotExist`.
+def task_by_id(*, task_id: int) -> QuerySet[Task]:
+    """The live task of an id, with its project and people."""
+    tasks = Task.objects.select_related("project", "assignee", "creator")
+    return tasks.filter(LIVE, pk=task_id)  # index: task_tpk
 
-    index: task_tpk, task_number_uniq
-    """
-    tasks = Task.objects.select_related("project", "assignee", "creator").filter(LIVE)
-    if key is not None:
-        return tasks.get(project__key=key[0], number=key[1])
-    return tasks.get(pk=task_id or 0)
+
+def task_by_key(*, project_key: str, number: int) -> QuerySet[Task]:
+    """The live task of a project key and a number, with its project and people."""
+    tasks = Task.objects.select_related("project", "assignee", "creator")
+    return tasks.filter(  # index: task_number_uniq
+        LIVE, project__key=project_key, number=number
+    )
 
 
 def task_id_of(*, key: tuple[str, int]) -> int:
@@ -257,14 +259,14 @@ def task_summary(*, user_id: int, limit: int) -> TaskSummary:
     return TaskSummary(dict(zip(Status, by_status, strict=True)), overdue, mine)
 
 
-def label_get(*, label_id: int) -> Label:
-    """The label of that id. One statement. Raises `Label.DoesNotExist`."""
-    return Label.objects.get(pk=label_id)  # index: label_tpk
+def label_by_id(*, label_id: int) -> QuerySet[Label]:
+    """The label of an id."""
+    return Label.objects.filter(pk=label_id)  # index: label_tpk
 
 
-def comment_get(*, task_id: int, comment_id: int) -> Comment:
-    """A comment on a live task, with its author. One statement. Raises `Comment.DoesNotExist`."""
-    return Comment.objects.select_related("author").get(  # index: comment_tpk
+def comment_by_id(*, task_id: int, comment_id: int) -> QuerySet[Comment]:
+    """The comment of an id on a live task, with its author."""
+    return Comment.objects.select_related("author").filter(  # index: comment_tpk
         pk=comment_id, task_id=task_id, task__deleted_at__isnull=True
     )
 

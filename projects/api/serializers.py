@@ -6,7 +6,7 @@ from typing import ClassVar
 
 from rest_framework import serializers
 
-from projects.models import KEY_PATTERN
+from projects.models import KEY_PATTERN, Project
 from taskproject.api.fields import InstantField, StrictSerializer, TextField
 from taskproject.tenancy.api.fields import MemberField
 
@@ -28,6 +28,7 @@ class ProjectSerializer(StrictSerializer):
     created_at = InstantField(read_only=True)
     updated_at = InstantField(read_only=True)
 
+    model: ClassVar = Project
     example: ClassVar = {
         "id": 7,
         "key": "WEB",

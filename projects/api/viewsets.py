@@ -43,7 +43,7 @@ class ProjectViewSet(TenantViewSet):
 
     def retrieve(self, request: Request, **kwargs: Any) -> Response:
         """One project, by its key."""
-        return self.shown(self.project())
+        return self.found(selectors.project_by_key, key=self.kwargs["key"])
 
     def partial_update(self, request: Request, **kwargs: Any) -> Response:
         """Change a project's name, description or lead: what is sent, and nothing else."""

@@ -8,14 +8,14 @@ also the name of a person that belongs to another row.
 from __future__ import annotations
 
 import hashlib
-import json
 import re
 from typing import Any, Final
 
+from msgspec import json
 from rest_framework.request import Request
-from rest_framework.utils.encoders import JSONEncoder
 
 from taskproject.api.problems import InvalidHeader, VersionMismatch
+from taskproject.api.rendering import WrittenJSON
 
 _DIGEST_BYTES: Final = 8
 _TAG: Final = re.compile(r'(W/)?"([\x21\x23-\x7e]*)"')
@@ -23,9 +23,13 @@ _OURS: Final = re.compile(r"([1-9][0-9]{0,9})-[0-9a-f]{16}")
 
 
 def entity_tag(shown: Any, *, version: int) -> str:
-    """The strong tag of an object as it is shown, at a version of its row."""
-    text = json.dumps(shown, cls=JSONEncoder, sort_keys=True, separators=(",", ":"))
-    digest = hashlib.blake2b(text.encode(errors="surrogatepass"), digest_size=_DIGEST_BYTES)
+    """The strong tag of an object as it is shown, at a version of its row.
+
+    Of JSON that is written already the tag is that of the same object before it is written.
+    """
+    members = json.decode(shown.text) if isinstance(shown, WrittenJSON) else shown
+    text = json.encode(members, order="sorted")
+    digest = hashlib.blake2b(text, digest_size=_DIGEST_BYTES)
     return f'"{version}-{digest.hexdigest()}"'
 
 

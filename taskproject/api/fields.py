@@ -13,7 +13,7 @@ from rest_framework import serializers
 from rest_framework.fields import empty
 
 from taskproject.api.parsing import MAX_INTEGER
-from taskproject.db.values import INSTANT, require_instant
+from taskproject.db.values import INSTANT, json_instant, require_instant
 
 # How many fields a refusal names: an answer must not be longer than what it answers.
 MAX_COMPLAINTS: Final = 20
@@ -50,6 +50,10 @@ class InstantField(serializers.DateTimeField):
         if not isinstance(value, str) or not INSTANT.fullmatch(value):
             self.fail("invalid", format="")
         return super().to_internal_value(value)
+
+    def to_representation(self, value: datetime) -> str:
+        """RFC 3339, with a Z for UTC."""
+        return json_instant(value).removesuffix("+00:00") + "Z"
 
     def enforce_timezone(self, value: datetime) -> datetime:
         try:

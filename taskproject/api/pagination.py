@@ -10,20 +10,26 @@ import base64
 import binascii
 import hashlib
 import hmac
-import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from datetime import datetime
+from functools import cache, lru_cache
 from typing import Any, Final, Literal
 
 from django.conf import settings
+from django.core.exceptions import EmptyResultSet
 from django.db.models import Model, QuerySet
 from django.http import QueryDict
+from msgspec import json
 
 from taskproject.api.parameters import whole
 from taskproject.api.problems import InvalidParameter
+from taskproject.api.projection import PageStatement, Projection, page_statement
+from taskproject.api.registry import Choice
 from taskproject.db.keyset import Keyset, Range
 from taskproject.db.names import Name, attach_names, named
+from taskproject.db.slots import Slot, tenant_of_slots
+from taskproject.db.statements import run
 
 DEFAULT_LIMIT: Final = 50
 MAX_LIMIT: Final = 200
@@ -35,10 +41,13 @@ Direction = Literal["next", "previous"]
 
 
 @dataclass(frozen=True, slots=True)
-class Page[M: Model]:
-    """Rows in the order of the sort, and the cursors of the pages beside them, if there are any."""
+class Page[Rows]:
+    """Rows in the order of the sort, and the cursors of the pages beside them, if there are any.
 
-    rows: Sequence[M]
+    The rows are models, or the JSON of them as PostgreSQL wrote it, with commas between them.
+    """
+
+    rows: Rows
     next: str | None
     previous: str | None
 
@@ -53,7 +62,7 @@ class PageRequest:
 
 def page_request(query: QueryDict) -> PageRequest:
     """Read `limit` and `cursor`. Raises `InvalidParameter` for a limit outside 1 to 200."""
-    limit = LIMIT.value("limit", query.get("limit", str(DEFAULT_LIMIT)))
+    limit = LIMIT.value("limit", str(query["limit"])) if "limit" in query else DEFAULT_LIMIT
     return PageRequest(limit=limit, cursor=query.get("cursor"))
 
 
@@ -65,7 +74,7 @@ def paginate[M: Model](
     binding: Mapping[str, Any],
     within: Range | None = None,
     names: Sequence[Name] = (),
-) -> Page[M]:
+) -> Page[list[M]]:
     """One page of `rows`, in one statement: a row more than asked for tells whether it goes on.
 
     `names` are found beside the rows. `binding` is what the cursor is bound to: tenant, sort,
@@ -89,13 +98,90 @@ def paginate[M: Model](
     if backwards:
         found.reverse()
     if not found:
-        return _emptied(place, binding)
+        return _emptied(place, binding, found)
+    beyond = keyset.key(found[0]), keyset.key(found[-1])
+    return _between(found, *beyond, place=place, more=more, binding=binding)
+
+
+def paginate_json(
+    choice: Choice, request: PageRequest, *, binding: Mapping[str, Any], projection: Projection
+) -> Page[bytes]:
+    """The same page as JSON, by a statement that is compiled once for all questions of its kind.
+
+    A set that is found first is another one with each question: its statement is compiled anew, and
+    not prepared.
+    """
+    place = place_of(request.cursor, binding)
+    try:
+        page = page_statement_of(choice, place, limit=request.limit, projection=projection)
+    except EmptyResultSet:  # Django can tell without a statement, of no ids that were found first
+        return _emptied(place, binding, b"")
+    values = {**choice.asked.slot_values, **place.slot_values}
+    ((body, count, *keys),) = run(page.statement, values, prepare=not choice.access.matches)
+    if body is None:
+        return _emptied(place, binding, b"")
+    first, last = page.keys(keys)
+    if place.direction == "previous":
+        first, last = last, first
+    more = int(count or 0) > request.limit
+    return _between(body, first, last, place=place, more=more, binding=binding)
+
+
+def page_statement_of(
+    choice: Choice, place: Place, *, limit: int, projection: Projection
+) -> PageStatement:
+    """The statement that answers a question from a place on, compiled once for its kind."""
+    shape = _Shape((choice.kind, place.kind, limit, projection), choice, place)
+    return _compiled(shape) if choice.access.matches else _page_of(shape)
+
+
+@dataclass(frozen=True, slots=True)
+class _Shape:
+    """What decides the statement of a page, and a question that it is compiled for."""
+
+    decides: tuple[tuple[Any, ...], tuple[Any, ...], int, Projection]
+    choice: Choice = field(compare=False)
+    place: Place = field(compare=False)
+
+
+@lru_cache(maxsize=500)
+def _page_of(shape: _Shape) -> PageStatement:
+    with tenant_of_slots():
+        return _compiled(replace(shape, choice=shape.choice.slotted()))
+
+
+def _compiled(shape: _Shape) -> PageStatement:
+    choice, place = shape.choice, shape.place
+    _, _, limit, projection = shape.decides
+    backwards = place.direction == "previous"
+    rows = choice.keyset.page(
+        choice.rows(),
+        key=place.slots,
+        backwards=backwards,
+        inclusive=place.inclusive,
+        within=choice.range,
+        limit=limit + 1,
+    )
+    return page_statement(projection, rows, choice.keyset, limit=limit, backwards=backwards)
+
+
+def _between[Rows](
+    rows: Rows,
+    first: tuple[Any, ...],
+    last: tuple[Any, ...],
+    *,
+    place: Place,
+    more: bool,
+    binding: Mapping[str, Any],
+) -> Page[Rows]:
+    """The page of rows from one key to another; `more` says whether the direction goes on."""
+    backwards = place.direction == "previous"
     has_next = more if not backwards else True
     has_previous = more if backwards else place.key is not None
     return Page(
-        found,
-        _seal(Place("next", keyset.key(found[-1])), binding) if has_next else None,
-        _seal(Place("previous", keyset.key(found[0])), binding) if has_previous else None,
+        rows,
+        _seal(Place("next", last), binding) if has_next else None,
+        _seal(Place("previous", first), binding) if has_previous else None,
     )
 
 
@@ -107,15 +193,30 @@ class Place:
     key: tuple[Any, ...] | None = None
     inclusive: bool = False
 
+    @property
+    def kind(self) -> tuple[Any, ...]:
+        """What the places have in common that one statement serves."""
+        return self.direction, self.inclusive, self.key is not None
 
-def _emptied(place: Place, binding: Mapping[str, Any]) -> Page[Any]:
+    @property
+    def slots(self) -> tuple[Slot, ...] | None:
+        """The key as slots."""
+        return self.key and tuple(Slot(f"key_{n}") for n in range(len(self.key)))
+
+    @property
+    def slot_values(self) -> dict[str, Any]:
+        """What stands in those slots."""
+        return {f"key_{n}": value for n, value in enumerate(self.key or ())}
+
+
+def _emptied[Rows](place: Place, binding: Mapping[str, Any], rows: Rows) -> Page[Rows]:
     """A page whose rows have all gone since its cursor was made. The way back begins with the row
     of the key, which was the last one of the page before."""
     if place.key is None:
-        return Page([], None, None)
+        return Page(rows, None, None)
     if place.direction == "next":
-        return Page([], None, _seal(Place("previous", place.key, inclusive=True), binding))
-    return Page([], _seal(Place("next", place.key, inclusive=True), binding), None)
+        return Page(rows, None, _seal(Place("previous", place.key, inclusive=True), binding))
+    return Page(rows, _seal(Place("next", place.key, inclusive=True), binding), None)
 
 
 def cursor_at(key: tuple[Any, ...], binding: Mapping[str, Any]) -> str:
@@ -125,7 +226,7 @@ def cursor_at(key: tuple[Any, ...], binding: Mapping[str, Any]) -> str:
 
 def _seal(place: Place, binding: Mapping[str, Any]) -> str:
     key = [_encode(value) for value in place.key or ()]
-    body = json.dumps([_VERSION, place.direction, key, int(place.inclusive)]).encode()
+    body = json.encode([_VERSION, place.direction, key, int(place.inclusive)])
     return _as_text(_mac(body, binding) + body)
 
 
@@ -142,7 +243,7 @@ def place_of(cursor: str | None, binding: Mapping[str, Any]) -> Place:
     # Several texts stand for the same bytes (padding, unused bits of the last letter); one is ours.
     if not hmac.compare_digest(mac, _mac(body, binding)) or _as_text(sealed) != cursor:
         raise InvalidParameter(_REFUSED, code="invalid-cursor")
-    _, direction, key, inclusive = json.loads(body)
+    _, direction, key, inclusive = json.decode(body)
     return Place(direction, tuple(_decode(value) for value in key), bool(inclusive))
 
 
@@ -154,13 +255,18 @@ _REFUSED: Final = "The cursor is not one of this list. Start from the first page
 
 
 def _mac(body: bytes, binding: Mapping[str, Any]) -> bytes:
-    bound = json.dumps(binding, sort_keys=True, default=str).encode()
+    bound = json.encode(binding, enc_hook=str, order="sorted")
     return hashlib.blake2b(
         len(bound).to_bytes(4) + bound + body,
         digest_size=_MAC_BYTES,
-        key=hashlib.sha256(settings.SECRET_KEY.encode()).digest(),
+        key=_mac_key(settings.SECRET_KEY),
         person=b"keyset-cursor",
     ).digest()
+
+
+@cache
+def _mac_key(secret: str) -> bytes:
+    return hashlib.sha256(secret.encode()).digest()
 
 
 def _encode(value: Any) -> Any:

@@ -22,7 +22,8 @@ _MAX_ID: Final = 2**63 - 1
 class Parameter:
     """A query parameter: how its text is read, and what its clients are told of it.
 
-    `read` returns the value or raises `ValueError`; `must` completes "status must be …".
+    `read` returns the value or raises `ValueError`; `must` completes "status must be …". A value in
+    `deciding` is not compared with a column: with it another question is asked.
     """
 
     read: Callable[[str], Any]
@@ -30,6 +31,7 @@ class Parameter:
     description: str
     schema: Mapping[str, Any]
     example: str
+    deciding: frozenset[Any] = frozenset()
 
     def value(self, name: str, text: str) -> Any:
         """The value of a text. Raises `InvalidParameter`, which says what it must be."""
@@ -60,14 +62,15 @@ def _shown(name: str) -> str:
     return ascii(name if len(name) <= 60 else name[:60] + "…")
 
 
-def word(words: Mapping[str, Any], description: str) -> Parameter:
-    """One of a closed list of words, each of which stands for a value."""
+def word(words: Mapping[str, Any], description: str, *, decides: bool = False) -> Parameter:
+    """One of a closed list of words, each of which stands for a value, or decides what is asked."""
     return Parameter(
         read=lambda text: words[text] if text in words else _refuse(text),
         must=f"one of {', '.join(words)}",
         description=description,
         schema={"type": "string", "enum": list(words)},
         example=next(iter(words)),
+        deciding=frozenset(words.values()) if decides else frozenset(),
     )
 
 
@@ -106,14 +109,17 @@ def matching(pattern: str, must: str, description: str, *, example: str) -> Para
     )
 
 
-def text(max_length: int, description: str, *, example: str) -> Parameter:
-    """Any text of 1 to `max_length` characters."""
+def text(
+    max_length: int, description: str, *, example: str, deciding: Collection[str] = ()
+) -> Parameter:
+    """Any text of 1 to `max_length` characters; those of `deciding` stand for something else."""
     return Parameter(
         read=lambda given: given if 1 <= len(given) <= max_length else _refuse(given),
         must=f"a text of 1 to {max_length} characters",
         description=description,
         schema={"type": "string", "minLength": 1, "maxLength": max_length},
         example=example,
+        deciding=frozenset(deciding),
     )
 
 

@@ -10,6 +10,8 @@ import json
 import re
 from collections import Counter
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
 from http import HTTPStatus
 from itertools import accumulate
 from typing import Any, Final
@@ -55,10 +57,23 @@ class ContentTooLarge(APIException):
         super().__init__(f"A body may have up to {limit} bytes. Send it in several requests.")
 
 
-class JSONParser(BaseParser):
-    """Reads a JSON object, or raises `ContentTooLarge` or `BodyRefused`.
+@dataclass(frozen=True)
+class Body:
+    """The bytes of a body that ought to hold a JSON object."""
 
-    A request without a body never comes here: DRF takes it for `{}`.
+    raw: bytes
+
+    @cached_property
+    def members(self) -> dict[str, Any]:
+        """The members of the object. Raises `BodyRefused`, as `parse_object` does."""
+        return parse_object(self.raw)
+
+
+class BodyParser(BaseParser):
+    """Takes a body that says it is JSON, as a `Body`, or raises `ContentTooLarge` or `BodyRefused`.
+
+    What it holds is found out by whoever wants to know. A request without a body never comes here:
+    DRF takes it for `{}`.
     """
 
     media_type = "application/json"
@@ -68,13 +83,25 @@ class JSONParser(BaseParser):
         stream: Any,
         media_type: str | None = None,
         parser_context: Mapping[str, Any] | None = None,
-    ) -> dict[str, Any]:
+    ) -> Any:
         if (media_type or "").partition(";")[0].strip().lower() != self.media_type:
             raise UnsupportedMediaType(media_type or "")  # a wildcard, which DRF lets match
         meta = (parser_context or {})["request"].META
         # As DRF reads it, which would not have come here for another value than a number.
         announced = int(meta.get("CONTENT_LENGTH", meta.get("HTTP_CONTENT_LENGTH", 0)))
-        return parse_object(_read(stream, announced=announced))
+        return Body(_read(stream, announced=announced))
+
+
+class JSONParser(BodyParser):
+    """Reads a JSON object, or raises `ContentTooLarge` or `BodyRefused`."""
+
+    def parse(self, *args: Any, **kwargs: Any) -> Any:
+        return super().parse(*args, **kwargs).members
+
+
+def members_of(data: Any) -> dict[str, Any]:
+    """The members of `request.data`: of a `Body`, or of no body at all. Raises `BodyRefused`."""
+    return data.members if isinstance(data, Body) else dict(data)
 
 
 def parse_object(body: bytes) -> dict[str, Any]:
@@ -181,7 +208,8 @@ def _too_many_digits() -> BodyRefused:
 
 
 # An escape that may stand for a NUL or for half of a pair. Unescaped, JSON and UTF-8 forbid both.
-_ESCAPED: Final = re.compile(r"\\u(?:0000|[dD][89a-fA-F])")
+UNSTORABLE_ESCAPE: Final = r"\\u(?:0000|[dD][89a-fA-F])"
+_ESCAPED: Final = re.compile(UNSTORABLE_ESCAPE)
 _UNSTORABLE: Final = re.compile("[\0\ud800-\udfff]")
 
 

@@ -7,7 +7,7 @@ OpenAPI document shows it, and the plan tests hold each entry to its index and i
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 from django.db.models import QuerySet
@@ -17,10 +17,10 @@ from taskproject.api.parameters import Parameter, refuse_unknown
 from taskproject.api.problems import InvalidParameter, UnservedCombination
 from taskproject.db.keyset import Keyset, Range
 from taskproject.db.names import Name
+from taskproject.db.slots import Slot
 
 PAGING: Final = ("cursor", "limit", "sort")
-# A statement binds the tenant at checkout, another one reads the page.
-STATEMENTS: Final = 2
+STATEMENTS: Final = 1  # which brings the tenant along
 BUFFERS: Final = 300  # pages of 8 KiB, for a page of 50 rows
 
 
@@ -29,11 +29,42 @@ class Asked:
     """What a client asks of a list: its filters' values, and who asks.
 
     `place` has the ids from the address, such as that of the task whose comments are asked for.
+    `deciding` names the values that decide which rows are asked for, and are compared with none.
     """
 
     values: Mapping[str, Any]
     actor_id: int
     place: Mapping[str, Any] = field(default_factory=dict)
+    deciding: frozenset[str] = frozenset()
+
+    @property
+    def kind(self) -> tuple[Any, ...]:
+        """What questions that differ in nothing but compared values have in common."""
+        decided = ((name, self.values[name]) for name in sorted(self.deciding))
+        return frozenset(self.values), frozenset(self.place), tuple(decided)
+
+    def slotted(self) -> Asked:
+        """The same question with slots in place of the values that are compared."""
+        values = {
+            name: value if name in self.deciding else Slot(f"value_{name}")
+            for name, value in self.values.items()
+        }
+        place = {name: Slot(f"place_{name}") for name in self.place}
+        return Asked(values, Slot("actor"), place, self.deciding)  # type: ignore[arg-type]
+
+    @property
+    def slot_values(self) -> dict[str, Any]:
+        """What stands in those slots."""
+        values = {
+            f"value_{name}": value
+            for name, value in self.values.items()
+            if name not in self.deciding
+        }
+        return {
+            "actor": self.actor_id,
+            **values,
+            **{f"place_{name}": value for name, value in self.place.items()},
+        }
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,11 +109,21 @@ class Access:
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """The access that serves a request, with what was asked."""
+    """The access that serves a request, with what was asked. `kind` is the same for questions that
+    are answered by the same statement, with other values."""
 
     access: Access
     sort: str
     asked: Asked
+    served_by: tuple[str, int]  # the list, and which of its accesses
+
+    @property
+    def kind(self) -> tuple[Any, ...]:
+        return *self.served_by, self.sort, self.asked.kind
+
+    def slotted(self) -> Choice:
+        """The same with slots in place of the values that are compared."""
+        return replace(self, asked=self.asked.slotted())
 
     @property
     def keyset(self) -> Keyset:
@@ -132,10 +173,10 @@ class Listing:
         sort = query.get("sort")
         if sort is not None and sort not in self.sorts:
             raise InvalidParameter(f"sort must be one of {', '.join(self.sorts)}.")
-        for access in self.accesses:
+        for number, access in enumerate(self.accesses):
             order = self._usual(access) if sort is None else sort
             if access.takes(given, order):
-                return Choice(access, order, asked)
+                return Choice(access, order, asked, (self.name, number))
         raise UnservedCombination(self._refusal(given, sort), offered=self._offered(given, sort))
 
     def choose_unordered(self, query: QueryDict, *, actor_id: int) -> Choice:
@@ -143,9 +184,9 @@ class Listing:
         refuse_unknown(query, allowed=tuple(self.filters))
         asked = self._asked(query, actor_id, None)
         given = frozenset(asked.values)
-        for access in self.accesses:
+        for number, access in enumerate(self.accesses):
             if access.takes(given, None):
-                return Choice(access, next(iter(access.sorts)), asked)
+                return Choice(access, next(iter(access.sorts)), asked, (self.name, number))
         raise UnservedCombination(self._refusal(given, None), offered=self._offered(given, None))
 
     def _asked(self, query: QueryDict, actor_id: int, place: Mapping[str, Any] | None) -> Asked:
@@ -154,7 +195,8 @@ class Listing:
             for name, text in query.items()
             if name in self.filters
         }
-        return Asked(values, actor_id, place or {})
+        deciding = (name for name in values if values[name] in self.filters[name].deciding)
+        return Asked(values, actor_id, place or {}, frozenset(deciding))
 
     def _usual(self, access: Access) -> str:
         return self.default_sort if self.default_sort in access.sorts else next(iter(access.sorts))

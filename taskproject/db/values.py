@@ -26,6 +26,18 @@ def storable(text: str) -> bool:
         return False
 
 
+def json_instant(time: datetime) -> str:
+    """A time as PostgreSQL writes it into JSON: in UTC, with decimals of a second up to the last
+    one that is not 0."""
+    text = time.astimezone(UTC).replace(tzinfo=None).isoformat()
+    return (text.rstrip("0") if time.microsecond else text) + "+00:00"
+
+
+def storable_id(number: int) -> bool:
+    """Whether a number fits into a bigint; a row with another id there can't be."""
+    return -(2**63) <= number < 2**63
+
+
 def require_storable(**texts: str | None) -> None:
     """Raise `ValidationError`, by name, for each text that can't be stored. None is no text."""
     if refused := [name for name, text in texts.items() if not storable(text or "")]:

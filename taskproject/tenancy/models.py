@@ -77,7 +77,7 @@ class Membership(models.Model):
         db_table = "membership"
         verbose_name = "member"
         constraints = [
-            # serves: membership_get, membership_of, member_is_active, member_named, people_in;
+            # serves: membership_get, membership_of, member_is_active, member_by_name, people_in;
             # referenced by every person in a tenant's rows
             models.UniqueConstraint(fields=["tenant", "user"], name="membership_user_uniq"),
             models.CheckConstraint(condition=Q(role__in=Role.values), name="membership_role_chk"),
@@ -128,7 +128,7 @@ class ApiToken(TenantModel):
             TenantPrimaryKey(name="api_token_tpk"),
             # serves: token_authenticate
             models.UniqueConstraint(fields=["tenant", "digest"], name="api_token_digest_uniq"),
-            # serves: token_get, token_revoke
+            # serves: token_by_prefix, token_revoke
             models.UniqueConstraint(fields=["tenant", "prefix"], name="api_token_prefix_uniq"),
             member_reference("api_token_user_fk", "user"),
             models.CheckConstraint(

@@ -58,12 +58,16 @@ def member_is_active(*, user_id: int) -> bool:
     ).exists()
 
 
-def member_named(*, username: str) -> Membership:
-    """A member of the active tenant, active or not, with its user. One statement. Raises
-    `Membership.DoesNotExist`, also for a stranger."""
-    return Membership.objects.select_related("user").get(  # index: membership_user_uniq
+def member_by_name(*, username: str) -> QuerySet[Membership]:
+    """The member of the active tenant with that user name, active or not, with its user."""
+    return Membership.objects.select_related("user").filter(  # index: membership_user_uniq
         tenant_id=require_tenant_id(), user__username=username
     )
+
+
+def member_named(*, username: str) -> Membership:
+    """The same. One statement. Raises `Membership.DoesNotExist`, also for a stranger."""
+    return member_by_name(username=username).get()
 
 
 def member_list() -> QuerySet[Membership]:
@@ -82,9 +86,9 @@ def token_list() -> QuerySet[ApiToken]:
     return ApiToken.objects.all()  # index: api_token_tpk
 
 
-def token_get(*, prefix: str) -> ApiToken:
-    """The token of that prefix, with its user. One statement. Raises `ApiToken.DoesNotExist`."""
-    return ApiToken.objects.select_related("user").get(  # index: api_token_prefix_uniq
+def token_by_prefix(*, prefix: str) -> QuerySet[ApiToken]:
+    """The token of that prefix, with its user."""
+    return ApiToken.objects.select_related("user").filter(  # index: api_token_prefix_uniq
         prefix=prefix
     )
 

@@ -55,12 +55,12 @@ def turn(
     limit: int = 3,
     sort: str = "-created",
     binding: dict[str, Any] | None = None,
-) -> Page[Task]:
+) -> Page[list[Task]]:
     bound = binding or {**BINDING, "sort": sort}
     return paginate(task_list(), TASK_SORTS[sort], PageRequest(limit, cursor), binding=bound)
 
 
-def forward(limit: int, sort: str) -> Iterator[Page[Task]]:
+def forward(limit: int, sort: str) -> Iterator[Page[list[Task]]]:
     page = turn(limit=limit, sort=sort)
     yield page
     while page.next:

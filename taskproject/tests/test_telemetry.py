@@ -210,7 +210,7 @@ def test_a_mistake_of_a_clients_is_one_line_and_no_warning(client: Client, lines
     assert [re.findall(r" INFO taskproject.access .* (\d+) in ", each) for each in said] == [
         ["404"],
         ["400"],
-        ["400"],
+        ["401"],
     ]
 
 

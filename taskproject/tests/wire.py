@@ -25,6 +25,7 @@ _TERMINATE: Final = "X"
 # Messages that carry a statement's text, and where in their body it begins.
 _SIMPLE_QUERY: Final = "Q"
 _PARSE: Final = "P"
+_BIND: Final = "B"  # of a prepared one its name
 
 
 @dataclass
@@ -142,7 +143,10 @@ def _statement(kind: str, body: bytes) -> str:
     if kind == _SIMPLE_QUERY:
         return body.rstrip(b"\0").decode()
     if kind == _PARSE:
-        return body.split(b"\0")[1].decode()
+        name, text = body.split(b"\0")[:2]
+        return f"PREPARE {name.decode()} AS {text.decode()}" if name else text.decode()
+    if kind == _BIND and (name := body.split(b"\0")[1]):
+        return f"EXECUTE {name.decode()}"
     return ""
 
 

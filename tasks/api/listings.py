@@ -147,7 +147,7 @@ def _matched(index: str, name: str, rows: Callable[[Asked], QuerySet[Any]], **mo
         ranges=_CREATED,
         table="task",
         matches=True,
-        statements=3,
+        statements=2,
         buffers=MATCH_BUFFERS,
         **more,
     )

@@ -24,11 +24,14 @@ PROJECT: Final = matching(
     example="WEB",
 )
 ASSIGNEE: Final = text(
-    USERNAME_LENGTH, "Tasks of one member, by user name; `me` is who asks.", example="me"
+    USERNAME_LENGTH,
+    "Tasks of one member, by user name; `me` is who asks.",
+    example="me",
+    deciding=(ME,),
 )
 LABEL: Final = row_id("Tasks that carry a label, by its id.")
 PARENT: Final = row_id("Tasks that are parts of another one, by its id.")
-DELETED: Final = word({"true": True}, "Deleted tasks, the last one deleted first.")
+DELETED: Final = word({"true": True}, "Deleted tasks, the last one deleted first.", decides=True)
 DUE_AFTER: Final = instant("Open tasks due at this time or later.")
 DUE_BEFORE: Final = instant("Open tasks due before this time.")
 CREATED_AFTER: Final = instant("Tasks made at this time or later.")
@@ -46,4 +49,6 @@ TASK: Final = matching(
     example="WEB-42",
 )
 TASK_ID: Final = row_id("The task, by its id.")
-DIRECTION: Final = word({"blocks": "blocks"}, "The tasks that wait for this one, instead.")
+DIRECTION: Final = word(
+    {"blocks": "blocks"}, "The tasks that wait for this one, instead.", decides=True
+)

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
+
+from django.db.models import QuerySet
 
 from tasks import selectors
 from tasks.models import Task
@@ -15,9 +19,12 @@ class TaskReference:
     task_id: int | None = None
     key: tuple[str, int] | None = None
 
-    def task(self) -> Task:
-        """The live task with its project and people. One statement. Raises `Task.DoesNotExist`."""
-        return selectors.task_shown(task_id=self.task_id, key=self.key)
+    @property
+    def selector(self) -> tuple[Callable[..., QuerySet[Task]], dict[str, Any]]:
+        """What finds the live task with its project and people, and what it takes."""
+        if self.key is not None:
+            return selectors.task_by_key, {"project_key": self.key[0], "number": self.key[1]}
+        return selectors.task_by_id, {"task_id": self.task_id}
 
     def find_id(self) -> int:
         """The id of the task; a live one where it is named by key. No statement for an id, one for

@@ -43,7 +43,7 @@ class LabelViewSet(TenantViewSet):
 
     def retrieve(self, request: Request, label_id: int, **kwargs: Any) -> Response:
         """One label."""
-        return self.shown(selectors.label_get(label_id=label_id))
+        return self.found(selectors.label_by_id, label_id=label_id)
 
     def partial_update(self, request: Request, label_id: int, **kwargs: Any) -> Response:
         """Change a label's name or colour."""
@@ -129,7 +129,7 @@ class CommentViewSet(TenantViewSet):
         self, request: Request, task: TaskReference, comment_id: int, **kwargs: Any
     ) -> Response:
         """One comment."""
-        return self.shown(self._comment(task, comment_id))
+        return self.found(selectors.comment_by_id, task_id=task.find_id(), comment_id=comment_id)
 
     def partial_update(
         self, request: Request, task: TaskReference, comment_id: int, **kwargs: Any
@@ -160,7 +160,7 @@ class CommentViewSet(TenantViewSet):
         return Response(status=204)
 
     def _comment(self, task: TaskReference, comment_id: int) -> Comment:
-        return selectors.comment_get(task_id=task.find_id(), comment_id=comment_id)
+        return selectors.comment_by_id(task_id=task.find_id(), comment_id=comment_id).get()
 
 
 class DependencyViewSet(TenantViewSet):

@@ -8,9 +8,19 @@ from rest_framework import serializers
 
 from projects.api.fields import ProjectField
 from taskproject.api.fields import IdField, InstantField, StrictSerializer, TextField, WordField
+from taskproject.api.projection import RowSQL
 from taskproject.tenancy.api.fields import MemberField
 from taskproject.tenancy.api.serializers import CHANGE_WORDS
-from tasks.models import COLOUR_PATTERN, TITLE_LENGTH, Priority, Status, Task
+from tasks.models import (
+    COLOUR_PATTERN,
+    TITLE_LENGTH,
+    Comment,
+    Dependency,
+    Label,
+    Priority,
+    Status,
+    Task,
+)
 
 COUNT_LIMIT: Final = 1_000
 
@@ -29,6 +39,9 @@ class TaskKeyField(serializers.Field):  # type: ignore[type-arg]
 
     def to_representation(self, value: Task) -> str:
         return f"{value.project.key}-{value.number}"
+
+    def to_sql(self, row: RowSQL) -> str:
+        return f"{row.name('project', 'key')} || '-' || {row.column('number')}"
 
 
 class TaskSerializer(StrictSerializer):
@@ -53,6 +66,7 @@ class TaskSerializer(StrictSerializer):
     updated_at = InstantField(read_only=True)
     deleted_at = InstantField(read_only=True, allow_null=True)
 
+    model: ClassVar = Task
     example: ClassVar = {
         "id": 4711,
         "key": "WEB-42",
@@ -98,6 +112,7 @@ class LabelSerializer(StrictSerializer):
     )
     version = serializers.IntegerField(read_only=True)
 
+    model: ClassVar = Label
     example: ClassVar = {"id": 5, "name": "security", "colour": "#c2410c", "version": 1}
 
 
@@ -111,6 +126,7 @@ class CommentSerializer(StrictSerializer):
     created_at = InstantField(read_only=True)
     edited_at = InstantField(read_only=True, allow_null=True)
 
+    model: ClassVar = Comment
     example: ClassVar = {
         "id": 815,
         "author": "alice",
@@ -129,6 +145,7 @@ class DependencySerializer(StrictSerializer):
     blocked = serializers.IntegerField(source="blocked_id", read_only=True)
     blocked_key = serializers.CharField(read_only=True)
 
+    model: ClassVar = Dependency
     example: ClassVar = {
         "blocker": 4711,
         "blocker_key": "WEB-42",

@@ -27,6 +27,7 @@ from tasks.api.serializers import (
     TaskSerializer,
 )
 from tasks.services import tasks as services
+from tasks.services.one_statement import task_create_shown, task_update_shown
 
 
 class TaskViewSet(TenantViewSet):
@@ -46,8 +47,23 @@ class TaskViewSet(TenantViewSet):
 
     def create(self, request: Request, **kwargs: Any) -> Response:
         """Make a task. It gets the next number of its project."""
+        sent = self.sent() or {}
+        if (made := self._made_at_once(sent.pop("project", None), sent)) is not None:
+            return made
         values = self.valid()
         return self.made(values.pop("project"), values)
+
+    def _made_at_once(self, project_key: str | None, sent: dict[str, Any]) -> Response | None:
+        """A task that nothing speaks against, in one statement; None if something might."""
+        if project_key is None or not sent or self.projection is None:
+            return None
+        made = task_create_shown(
+            shown_by=self.projection, actor_id=self.actor_id, project_key=project_key, **sent
+        )
+        return made and self.written(made, status=201, location=self._address(made.task_id))
+
+    def _address(self, task_id: int) -> str:
+        return reverse("task-detail", args=[self.kwargs["tenant"], task_id])
 
     def made(self, project: Project, values: dict[str, Any]) -> Response:
         """Make a task in a project, and show it."""
@@ -59,18 +75,29 @@ class TaskViewSet(TenantViewSet):
             **values,
         )
         task.project, task.assignee, task.creator = project, assignee, self.request.user
-        address = reverse("task-detail", args=[self.kwargs["tenant"], task.pk])
-        return self.shown(task, status=201, location=address)
+        return self.shown(task, status=201, location=self._address(task.pk))
 
     def retrieve(self, request: Request, task: TaskReference, **kwargs: Any) -> Response:
         """One task, by its id or its key, such as `WEB-42`."""
-        return self.shown(task.task())
+        selector, values = task.selector
+        return self.found(selector, **values)
 
     def partial_update(self, request: Request, task: TaskReference, **kwargs: Any) -> Response:
         """Change a task: what is sent, and nothing else.
 
         `completed_at` is set when the status becomes `done` and cleared when it leaves it.
         """
+        sent = self.sent(partial=True)
+        if sent and (projection := self.projection) is not None:
+            changed_at_once = task_update_shown(
+                shown_by=projection,
+                actor_id=self.actor_id,
+                task=task.selector[1],
+                if_version=self.if_version,
+                **sent,
+            )
+            if changed_at_once is not None:
+                return self.written(changed_at_once)
         changes = self.valid(partial=True)
         people = {}
         if "assignee" in changes:
@@ -131,6 +158,9 @@ class ProjectTaskViewSet(TaskViewSet):
 
     def create(self, request: Request, **kwargs: Any) -> Response:
         """Make a task in the project."""
+        made = self._made_at_once(self.kwargs["key"], self.sent() or {})
+        if made is not None:
+            return made
         values = self.valid()
         return self.made(project_get(key=self.kwargs["key"]), values)
 

@@ -14,7 +14,7 @@ from django.db.models.functions import Now
 
 from projects.models import DESCRIPTION_BYTES, Project
 from projects.services import numbers_take, project_require_open, project_set_archived
-from taskproject.db.values import require_instant, storable
+from taskproject.db.values import json_instant, require_instant, storable
 from taskproject.db.versions import require_version, save_next_version
 from taskproject.db.violations import StateConflict
 from taskproject.tenancy.models import EventKind
@@ -250,4 +250,4 @@ def task_record(kind: EventKind, task: Task, actor_id: int, changes: dict[str, A
 
 
 def _plain(values: list[Any]) -> list[Any]:
-    return [value.isoformat() if isinstance(value, datetime) else value for value in values]
+    return [json_instant(value) if isinstance(value, datetime) else value for value in values]

@@ -20,15 +20,26 @@ from pytest_django import DjangoDbBlocker
 
 from perf.pg.plans import Plan, plans_of
 from projects.api.listings import LISTINGS as OF_PROJECTS
+from projects.api.serializers import ProjectSerializer
 from projects.models import Project
+from taskproject.api.pagination import Place, page_statement_of
+from taskproject.api.projection import projection_of
 from taskproject.api.registry import Access, Choice, Listing, entries
 from taskproject.db.context import tenant_context
 from taskproject.db.names import named
+from taskproject.db.statements import run
 from taskproject.tenancy.api.listings import LISTINGS as OF_PEOPLE
+from taskproject.tenancy.api.serializers import EventSerializer, MemberSerializer, TokenSerializer
 from taskproject.tenancy.models import Event, Membership
 from taskproject.tests import crowd as crowds
 from taskproject.tests.crowd import Sizes
 from tasks.api.listings import LISTINGS as OF_TASKS
+from tasks.api.serializers import (
+    CommentSerializer,
+    DependencySerializer,
+    LabelSerializer,
+    TaskSerializer,
+)
 from tasks.models import LIVE, Comment, Dependency, Task, TaskLabel
 
 SCALE: Final = int(os.environ.get("PROVE_SCALE", "1"))
@@ -64,6 +75,17 @@ def _cases() -> Iterator[Case]:
 
 
 CASES: Final = tuple(_cases())
+SERIALIZERS: Final[dict[str, Any]] = {
+    "tasks": TaskSerializer,
+    "project-tasks": TaskSerializer,
+    "labels": LabelSerializer,
+    "comments": CommentSerializer,
+    "dependencies": DependencySerializer,
+    "task-events": EventSerializer,
+    "projects": ProjectSerializer,
+    "members": MemberSerializer,
+    "tokens": TokenSerializer,
+}
 each_case = pytest.mark.parametrize("case", CASES, ids=str)
 WITHIN: Final = {
     "created_after": "2025-02-01T00:00:00Z",
@@ -159,11 +181,23 @@ def first_and_deepest(choice: Choice) -> list[list[Plan]]:
     found = []
     for key in [None, keyset.key(end[-1])] if len(end) == LIMIT else [None]:
         with plans_of(connection, analyze=True) as plans:
-            rows = named(choice.rows(), access.names)
-            list(keyset.page(rows, key=key, within=choice.range, limit=LIMIT))
-        assert len(plans) <= access.statements - 1  # the binding is none of these
+            read(choice, Place(key=key))
+        assert len(plans) <= access.statements
         found.append(plans)
     return found
+
+
+def read(choice: Choice, place: Place) -> None:
+    """Read a page as a request does. A prepared statement is explained with the plan that serves
+    every tenant and every value."""
+    projection = projection_of(SERIALIZERS[choice.served_by[0]])
+    if projection is None:
+        rows = named(choice.rows(), choice.access.names)
+        list(choice.keyset.page(rows, key=place.key, within=choice.range, limit=LIMIT))
+        return
+    page = page_statement_of(choice, place, limit=LIMIT - 1, projection=projection)
+    values = {**choice.asked.slot_values, **place.slot_values}
+    run(page.statement, values, prepare=not choice.access.matches)
 
 
 @each_case

@@ -35,7 +35,6 @@ from tasks.services.tasks import task_delete
 pytestmark = pytest.mark.django_db(transaction=True)
 
 FEW, MANY = 4, 40
-BIND: Final = "bind"
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,10 +87,37 @@ def wire() -> Iterator[Relay]:
         yield relay
 
 
+class Reader:
+    """Reads statements as their verb and the table that they are about; of a prepared one, which
+    was given a name before, what the name stands for."""
+
+    def __init__(self) -> None:
+        self._named: dict[str, str] = {}
+
+    def read(self, texts: list[str]) -> list[str]:
+        return [read for text in texts if (read := self._read(text))]
+
+    def _read(self, text: str) -> str:
+        text = re.sub(r"^SELECT set_config\([^)]*\); ?", "", text)
+        if named := re.fullmatch(r"PREPARE (\w+) AS (.*)", text, re.DOTALL):
+            self._named[named[1]] = said_as_json(named[2])
+            return ""
+        if called := re.match(r"EXECUTE (\w+)", text):
+            return self._named[called[1]]
+        as_json = text.startswith(("SELECT string_agg", "SELECT row_to_json"))
+        return said_as_json(text) if as_json else said(text)
+
+
+def said_as_json(text: str) -> str:
+    """A statement that answers with JSON, as what it does to which table."""
+    if text.startswith("WITH"):
+        return "create task" if "INSERT INTO task" in text else "change task"
+    rows = re.search(r"FROM \((SELECT (?!row_number).*)\) AS (page|shown_row)", text, re.DOTALL)
+    return said(rows[1]) if rows else text
+
+
 def said(text: str) -> str:
     """A statement as its verb and the table that it is about."""
-    if re.fullmatch(r"SELECT set_config\([^)]*\)", text):
-        return BIND
     if "pg_advisory_xact_lock" in text:
         return "lock"
     if "WITH RECURSIVE" in text:
@@ -108,11 +134,11 @@ def written(
     *statements: str, before: tuple[str, ...] = (), after: tuple[str, ...] = ()
 ) -> list[str]:
     """All that a write says: what is asked before its transaction, in it, and after it."""
-    return [BIND, *before, "BEGIN", *statements, "COMMIT", *after]
+    return [*before, "BEGIN", *statements, "COMMIT", *after]
 
 
 def read(*statements: str) -> list[str]:
-    return [BIND, *statements]
+    return [*statements]
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,48 +194,49 @@ CASES: Final = [
     Case(
         "post",
         "tasks/",
-        written("UPDATE project", "INSERT task", "INSERT event", before=("SELECT project",)),
+        ["create task"],
         body={"project": "WEB", "title": "New"},
         status=201,
     ),
     Case(
         "post",
         "tasks/",
-        written(
-            "SELECT membership", "SELECT task", "UPDATE project", "INSERT task", "INSERT event",
-            before=("SELECT project", "SELECT membership"),
-        ),
+        ["create task"],
         body={"project": "WEB", "title": "New", "assignee": "bob", "parent": "task"},
         status=201,
     ),
     Case(
         "post",
         "projects/WEB/tasks/",
-        written("UPDATE project", "INSERT task", "INSERT event", before=("SELECT project",)),
+        ["create task"],
         body={"title": "New"},
         status=201,
     ),
     Case(
         "patch",
         "tasks/{task}/",
-        written("SELECT task", "UPDATE task", "INSERT event"),
+        ["change task"],
         body={"title": "Renamed"},
     ),
     Case(
         "patch",
         "tasks/WEB-1/",
-        written("SELECT task", "UPDATE task", "INSERT event", before=("SELECT task",)),
+        ["change task"],
         body={"title": "Renamed by key"},
     ),
     Case(
         "patch",
         "tasks/{task}/",
-        written(
-            "SELECT task", "SELECT membership", "UPDATE task", "INSERT event",
-            before=("SELECT membership",),
-        ),
+        ["change task"],
         body={"status": "done", "assignee": "bob"},
     ),
+    Case(
+        "patch",
+        "tasks/{task}/",
+        written("SELECT task", "SELECT project", "UPDATE task", "INSERT event"),
+        body={"status": "active"},
+    ),
+    Case("patch", "tasks/{task}/", ["change task"], body={"status": "pending"}),
     Case("get", "tasks/{task}/events/?limit=200", read("SELECT event", "SELECT membership")),
     Case(
         "put",
@@ -381,8 +408,9 @@ def test_each_request_says_these_statements_and_no_other(rows: int) -> None:
         warm = stage.client.get("/api/v1/tenants/alpha/")
         connection.close()
         assert warm.status_code == 200
+        reader = Reader()
         said_by = {
-            f"{case.method} {case.path} {case.body or ''}": _seen(case, stage, relay)
+            f"{case.method} {case.path} {case.body or ''}": reader.read(_seen(case, stage, relay))
             for case in CASES
         }
 
@@ -397,10 +425,10 @@ def _seen(case: Case, stage: Stage, relay: Relay) -> list[str]:
         response = case.sent(stage.client, stage.ids)
         connection.close()
     assert response.status_code == case.status, (case, response.content)
-    return [said(text) for text in seen.statements]
+    return seen.statements
 
 
 def test_every_list_costs_what_the_registry_says() -> None:
-    """A list is a binding and a statement, and one more where a set is found first."""
+    """A list is a statement, and one more where a set is found first."""
     for listing, access, _ in entries({**OF_TASKS, **OF_PROJECTS, **OF_PEOPLE}):
-        assert access.statements == (3 if access.matches else 2), listing.name
+        assert access.statements == (2 if access.matches else 1), listing.name

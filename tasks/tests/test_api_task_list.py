@@ -17,6 +17,7 @@ from projects.models import Project
 from taskproject.db.context import tenant_context
 from taskproject.tenancy.models import ApiToken, Scope
 from taskproject.tenancy.services import token_issue, token_revoke
+from taskproject.tests.api.calls import instant
 from taskproject.tests.cast import Cast, make_client, make_project, make_task
 from taskproject.tests.rows import add_tasks, names_of
 from tasks.models import Priority, Status
@@ -75,10 +76,6 @@ def test_a_task_shows_its_fields_in_words(project: Project, cast: Cast, client: 
     with tenant_context(cast.alpha):
         task.refresh_from_db()
 
-    def shown(moment: datetime | None) -> str:
-        assert moment is not None
-        return moment.isoformat().replace("+00:00", "Z")
-
     assert client.get(ALPHA).json() == {
         "results": [
             {
@@ -93,11 +90,11 @@ def test_a_task_shows_its_fields_in_words(project: Project, cast: Cast, client: 
                 "creator": "alice",
                 "parent": None,
                 "due_at": "2030-05-01T12:00:00Z",
-                "completed_at": shown(task.completed_at),
+                "completed_at": instant(task.completed_at),
                 "external_key": "X-1",
                 "version": 1,
-                "created_at": shown(task.created_at),
-                "updated_at": shown(task.updated_at),
+                "created_at": instant(task.created_at),
+                "updated_at": instant(task.updated_at),
                 "deleted_at": None,
             }
         ],

@@ -413,10 +413,10 @@ LOOK_UPS: Final[dict[str, LookUp]] = {
         ("tenant_id", "project_id", "number"),
         lambda place: selectors.task_id_of(key=("P1", 3)),
     ),
-    "task_shown by number": LookUp(
+    "task_by_key": LookUp(
         "task_number_uniq",
         ("tenant_id", "project_id", "number"),
-        lambda place: selectors.task_shown(key=("P1", 3)),
+        lambda place: selectors.task_by_key(project_key="P1", number=3).get(),
         buffers=20,  # with its project, assignee and creator
     ),
     "task_require": LookUp(

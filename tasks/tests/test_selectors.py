@@ -135,7 +135,7 @@ def test_a_task_comes_with_its_project_in_one_statement(project: Project, cast: 
 
     with CaptureQueriesContext(connection) as queries:
         by_id = selectors.task_get(task_id=task.pk)
-        by_number = selectors.task_shown(key=("WEB", 1))
+        by_number = selectors.task_by_key(project_key="WEB", number=1).get()
         keys = by_id.project.key, by_number.project.key
 
     assert (by_id, by_number, keys) == (task, task, ("WEB", "WEB"))
@@ -146,7 +146,7 @@ def test_a_deleted_task_is_not_got(deleted: Task) -> None:
     with pytest.raises(Task.DoesNotExist):
         selectors.task_get(task_id=deleted.pk)
     with pytest.raises(Task.DoesNotExist):
-        selectors.task_shown(key=("WEB", deleted.number))
+        selectors.task_by_key(project_key="WEB", number=deleted.number).get()
 
 
 def test_a_task_of_another_tenant_is_not_got(project: Project, cast: Cast) -> None:
@@ -156,7 +156,7 @@ def test_a_task_of_another_tenant_is_not_got(project: Project, cast: Cast) -> No
         with pytest.raises(Task.DoesNotExist):
             selectors.task_get(task_id=task.pk)
         with pytest.raises(Task.DoesNotExist):
-            selectors.task_shown(key=("WEB", 1))
+            selectors.task_by_key(project_key="WEB", number=1).get()
 
 
 def test_external_keys_find_deleted_tasks_too(project: Project, deleted: Task, cast: Cast) -> None:

@@ -1,8 +1,8 @@
 """The connection wrapper: Django's own, bound to the active tenant, with a way to be the owner.
 
-It reads three keys of its own from `DATABASES`: `OWNER` (USER and PASSWORD of the schema's owner;
+It reads two keys of its own from `DATABASES`: `OWNER` (USER and PASSWORD of the schema's owner;
 absent in the web process), `TENANT_BINDING` ("session", or "transaction" behind a transaction
-pooler), and it puts `bind_tenant` into the pool's options as the check at each checkout.
+pooler), and it puts `check_out` into the pool's options as the check at each checkout.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 import atexit
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, Final
 
 from django.core.exceptions import ImproperlyConfigured
 from django.db.backends.base.base import NO_DB_ALIAS
@@ -21,13 +21,18 @@ from taskproject.db.backend.cursors import (
     SessionBoundCursor,
     TenantRows,
     TransactionBoundCursor,
-    bind_tenant,
+    check_out,
     note_binding,
 )
 from taskproject.db.backend.features import DatabaseFeatures
 from taskproject.db.backend.operations import DatabaseOperations
 from taskproject.db.backend.schema import DatabaseSchemaEditor
 from taskproject.db.backend.verification import verify_session
+
+# What is prepared is planned once on a connection, for every tenant and value alike. Left to
+# itself, PostgreSQL would plan it anew for each request where it takes the tenant for a small one.
+# What Django's cursors send is never prepared, and stays as it is.
+_PLANS_OF_PREPARED: Final = "-c plan_cache_mode=force_generic_plan"
 
 
 class DatabaseWrapper(base.DatabaseWrapper):
@@ -38,12 +43,14 @@ class DatabaseWrapper(base.DatabaseWrapper):
     features_class = DatabaseFeatures
     ops_class = DatabaseOperations
 
+    _connection_pools: dict[str, Any]  # Django's own
     # Which roles this process has already checked: a new connection is not a new risk.
     _verified: set[tuple[str, ...]] = set()
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._app_settings: dict[str, Any] | None = None
+        self._params: tuple[Any, dict[str, Any]] = None, {}
 
     @property
     def app_role(self) -> str:
@@ -63,21 +70,38 @@ class DatabaseWrapper(base.DatabaseWrapper):
     @property
     def pool(self) -> Any:
         options = self.settings_dict["OPTIONS"].get("pool")
-        if isinstance(options, dict) and not self.binds_by_transaction:
-            options.setdefault("check", bind_tenant)
-        return super().pool
+        if not options:
+            return None
+        found = self._connection_pools.get(self.alias)  # asked for several times a request
+        if found is None:
+            if isinstance(options, dict):
+                options.setdefault("check", check_out)
+            found = super().pool
+        return found
 
     def get_connection_params(self) -> dict[str, Any]:
         if self.settings_dict["NAME"] == "":
             raise ImproperlyConfigured(
                 "There is no database yet: run `manage.py services start`, or set DATABASE_URL."
             )
+        pooled = self.settings_dict["OPTIONS"].get("pool")
+        pool = self._connection_pools.get(self.alias) if pooled else None
+        if pool is not None and self._params[0] is pool:
+            return dict(self._params[1])  # asked for at each checkout, where the pool has them
+        params = self._connection_params()
+        self._params = pool, params
+        return dict(params)
+
+    def _connection_params(self) -> dict[str, Any]:
         params: dict[str, Any] = super().get_connection_params()
         if not self.acts_as_owner:
             # The owner needs no tenant, and some of its statements must travel alone.
             params["cursor_factory"] = (
                 TransactionBoundCursor if self.binds_by_transaction else SessionBoundCursor
             )
+            if not self.binds_by_transaction:
+                options = f"{params.get('options', '')} {_PLANS_OF_PREPARED}"
+                params["options"] = options.strip()
         return params
 
     def get_new_connection(self, conn_params: dict[str, Any]) -> Any:
@@ -92,6 +116,11 @@ class DatabaseWrapper(base.DatabaseWrapper):
             self._discard(connection)
             raise
         return connection
+
+    def _set_autocommit(self, autocommit: bool) -> None:
+        # At each checkout, where `check_out` has seen to it.
+        if self.connection.autocommit != autocommit:
+            super()._set_autocommit(autocommit)  # type: ignore[misc]
 
     def create_cursor(self, name: str | None = None) -> Any:
         if not name or self.acts_as_owner:
@@ -148,12 +177,16 @@ class DatabaseWrapper(base.DatabaseWrapper):
             self._app_settings = None
 
     def _verify(self, connection: Any) -> None:
+        if getattr(connection, "is_verified", False):
+            return
         settings = self.settings_dict
         key = tuple(str(settings[name]) for name in ("HOST", "PORT", "NAME", "USER"))
-        if self.acts_as_owner or self.alias == NO_DB_ALIAS or key in self._verified:
+        if self.acts_as_owner or self.alias == NO_DB_ALIAS:
             return
-        verify_session(connection, by_transaction=self.binds_by_transaction)
-        self._verified.add(key)
+        if key not in self._verified:
+            verify_session(connection, by_transaction=self.binds_by_transaction)
+            self._verified.add(key)
+        connection.is_verified = True
 
     def _discard(self, connection: Any) -> None:
         if self.pool:

@@ -9,6 +9,7 @@ cursor can't outlive the context it was made in.
 
 from __future__ import annotations
 
+import select
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
@@ -25,26 +26,54 @@ else:
     from django.db.backends.postgresql.base import Cursor
 
 
-def bind_tenant(connection: Any) -> None:
-    """Tell a session which tenant is active. One round trip.
+def check_out(connection: Any) -> None:
+    """Take a connection from the pool as if nothing were known of it. No round trip.
 
     This is the pool's `check` callback. It runs in the thread that asks for a connection, at each
-    checkout, so that whatever the last user left behind is overwritten; and because it is a
-    statement, it proves that the connection is alive.
+    checkout: whatever tenant the last user left behind, the first statement brings the right one
+    along. A server that has ended its side has said so in the socket, which is looked at: raises
+    `OperationalError` then, and the pool takes another connection. A network that fell silent is
+    noticed by the first statement, as it would be by a question before it.
     """
-    value = tenant_setting()
     # Given back amid a transaction, it would begin another here and could not be used any more.
-    connection.autocommit = True
-    # Noted before it is sent, or the cursor below would bring the setting a second time. If the
-    # statement fails, the connection is thrown away.
-    note_binding(connection, value)
-    connection.execute(f"SELECT set_config('{TENANT_SETTING}', '{value}', false)")
+    if not connection.autocommit:
+        connection.autocommit = True
+    note_binding(connection, None)
+    watch = select.poll()
+    watch.register(connection.fileno(), select.POLLIN)
+    while watch.poll(0):
+        connection.pgconn.consume_input()
 
 
 def note_binding(connection: Any, value: str | None) -> None:
     """Remember which tenant a session knows, and whether that can still be rolled back."""
     connection.bound_tenant = value
     connection.bound_amid = connection.info.transaction_status != TransactionStatus.IDLE
+
+
+def session_binding(connection: Any) -> str:
+    """The statement that tells a session of the active tenant; empty if it knows that one, or can't
+    be told now."""
+    value = tenant_setting()
+    if _status(connection) == TransactionStatus.INERROR or _known_tenant(connection) == value:
+        return ""
+    return f"SELECT set_config('{TENANT_SETTING}', '{value}', false)"
+
+
+def _known_tenant(connection: Any) -> str | None:
+    """The tenant that a session was told of, unless that may have been rolled back since."""
+    amid = getattr(connection, "bound_amid", False)
+    if amid and _status(connection) == TransactionStatus.IDLE:
+        # The transaction in which it was told has ended, nobody knows how: COMMIT of a failed
+        # transaction is a rollback too.
+        return None
+    known: str | None = getattr(connection, "bound_tenant", None)
+    return known
+
+
+def _status(connection: Any) -> int:
+    status: int = connection.pgconn.transaction_status
+    return status
 
 
 class SessionBoundCursor(Cursor):
@@ -86,26 +115,7 @@ class SessionBoundCursor(Cursor):
             self._note()
 
     def _binding(self) -> str:
-        value = tenant_setting()
-        if self._status() == TransactionStatus.INERROR or self._known() == value:
-            return ""
-        return self._statement(value)
-
-    def _known(self) -> str | None:
-        """The tenant that the session was told of, unless that may have been rolled back since."""
-        amid = getattr(self.connection, "bound_amid", False)
-        if amid and self._status() == TransactionStatus.IDLE:
-            # The transaction in which it was told has ended, nobody knows how: COMMIT of a failed
-            # transaction is a rollback too.
-            return None
-        known: str | None = getattr(self.connection, "bound_tenant", None)
-        return known
-
-    def _status(self) -> TransactionStatus:
-        return TransactionStatus(self.connection.info.transaction_status)
-
-    def _statement(self, value: str) -> str:
-        return f"SELECT set_config('{TENANT_SETTING}', '{value}', false)"
+        return session_binding(self.connection)
 
     def _note(self) -> None:
         note_binding(self.connection, tenant_setting())
@@ -135,14 +145,13 @@ class TransactionBoundCursor(SessionBoundCursor):
         super().bind()
 
     def _binding(self) -> str:
-        if self._status() == TransactionStatus.IDLE:
+        if _status(self.connection) == TransactionStatus.IDLE:
             # The next statement opens a transaction. It is told even of no tenant: a setting of the
             # database or the role may name one.
             self.connection.bound_tenant = None
-        return super()._binding()
-
-    def _statement(self, value: str) -> str:
-        return f"SET LOCAL {TENANT_SETTING} = '{value}'"
+        if not super()._binding():
+            return ""
+        return f"SET LOCAL {TENANT_SETTING} = '{tenant_setting()}'"
 
 
 class TenantRows:

@@ -6,6 +6,7 @@ from typing import Any, ClassVar, Final
 
 from rest_framework import serializers
 
+from taskproject.api.projection import RowSQL
 from taskproject.tenancy.models import Membership, User
 from taskproject.tenancy.selectors import member_named
 
@@ -24,6 +25,7 @@ class MemberField(serializers.Field):  # type: ignore[type-arg]
         "pattern": USERNAME_PATTERN,
         "maxLength": USERNAME_LENGTH,
     }
+    names_a_row = True
     default_error_messages = {
         "invalid": "It must be a user name.",
         "does_not_exist": "This is no active member of the tenant.",
@@ -31,6 +33,9 @@ class MemberField(serializers.Field):  # type: ignore[type-arg]
 
     def to_representation(self, value: User) -> str:
         return value.username
+
+    def to_sql(self, row: RowSQL) -> str:
+        return row.name(str(self.source), "username")
 
     def to_internal_value(self, data: Any) -> User:
         if not isinstance(data, str):

@@ -97,7 +97,7 @@ class MemberViewSet(TenantViewSet):
 
     def retrieve(self, request: Request, **kwargs: Any) -> Response:
         """One member."""
-        return self.shown(self._member())
+        return self.found(selectors.member_by_name, username=self.kwargs["username"])
 
     def partial_update(self, request: Request, **kwargs: Any) -> Response:
         """Give a member another role, or end or renew the membership with `active`.
@@ -178,7 +178,7 @@ class TokenViewSet(TenantViewSet):
 
     def retrieve(self, request: Request, **kwargs: Any) -> Response:
         """One token, by its prefix."""
-        return self.shown(selectors.token_get(prefix=self.kwargs["prefix"]))
+        return self.found(selectors.token_by_prefix, prefix=self.kwargs["prefix"])
 
     def destroy(self, request: Request, **kwargs: Any) -> Response:
         """Revoke a token: it stops working at once and for good. Done again it changes nothing."""

@@ -16,7 +16,7 @@ from taskproject.api.fields import (
     WordField,
 )
 from taskproject.tenancy.api.fields import USERNAME_LENGTH, MemberField
-from taskproject.tenancy.models import EventKind, Role, Scope
+from taskproject.tenancy.models import ApiToken, EventKind, Membership, Role, Scope, Tenant
 from taskproject.tenancy.selectors import PEOPLE_IN_CHANGES
 
 
@@ -28,6 +28,7 @@ class TenantSerializer(StrictSerializer):
     version = serializers.IntegerField(read_only=True)
     created_at = InstantField(read_only=True)
 
+    model: ClassVar = Tenant
     example: ClassVar = {
         "slug": "acme",
         "name": "Acme Works",
@@ -54,6 +55,7 @@ class MemberSerializer(StrictSerializer):
     version = serializers.IntegerField(read_only=True)
     created_at = InstantField(read_only=True)
 
+    model: ClassVar = Membership
     example: ClassVar = {
         "user": "alice",
         "role": "admin",
@@ -84,6 +86,7 @@ class TokenSerializer(StrictSerializer):
     revoked_at = InstantField(read_only=True, allow_null=True)
     created_at = InstantField(read_only=True)
 
+    model: ClassVar = ApiToken
     example: ClassVar = {
         "prefix": "k3v9x0qa",
         "name": "nightly report",

@@ -3,21 +3,36 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from functools import cache
 from typing import Any, ClassVar, Final
+from urllib.parse import urlencode
 
-from rest_framework.exceptions import NotFound, PermissionDenied
+from django.db.models import QuerySet
+from django.http import QueryDict
+from django.utils.encoding import iri_to_uri
+from msgspec import json
+from rest_framework.exceptions import NotFound, PermissionDenied, ValidationError
 from rest_framework.permissions import SAFE_METHODS
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.serializers import Serializer
 from rest_framework.viewsets import GenericViewSet
 
+from taskproject.api.bodies import BodyType, body_type, validated
 from taskproject.api.conditional import entity_tag, expected_version, is_fresh
+from taskproject.api.dispatch import LeanAPIView, Negotiation
 from taskproject.api.fields import StrictSerializer
-from taskproject.api.pagination import Page, page_request, paginate
+from taskproject.api.pagination import Page, page_request, paginate, paginate_json
 from taskproject.api.parameters import Parameter, matching, refuse_unknown
+from taskproject.api.parsing import Body, BodyParser, members_of
 from taskproject.api.problems import VersionMismatch
+from taskproject.api.projection import Projection, projection_of, row_statement
 from taskproject.api.registry import Listing
+from taskproject.api.rendering import WrittenJSON, WrittenResponse
+from taskproject.db.slots import Slot, tenant_of_slots
+from taskproject.db.statements import Statement, run
+from taskproject.db.values import storable_id
 from taskproject.tenancy.api.authentication import identity_of
 from taskproject.tenancy.api.permissions import Requirement
 from taskproject.tenancy.api.throttling import RateLimitedView
@@ -30,7 +45,7 @@ TENANT: Final = matching(
 )
 
 
-class TenantViewSet(RateLimitedView, GenericViewSet[Any]):
+class TenantViewSet(LeanAPIView, RateLimitedView, GenericViewSet[Any]):
     """A resource below /tenants/<tenant>/.
 
     `requirements` says by action what is needed beyond reading and writing; `listings` has the
@@ -44,6 +59,8 @@ class TenantViewSet(RateLimitedView, GenericViewSet[Any]):
     """
 
     serializer_class: type[Serializer[Any]]
+    content_negotiation_class = Negotiation
+    parser_classes = (BodyParser,)
     http_method_names = ["get", "head", "post", "put", "patch", "delete"]
     requirements: ClassVar[Mapping[str, Requirement]] = {}
     listings: ClassVar[Mapping[str, Listing]] = {}
@@ -55,7 +72,7 @@ class TenantViewSet(RateLimitedView, GenericViewSet[Any]):
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         super().initial(request, *args, **kwargs)
-        if any("\0" in str(each) for each in kwargs.values()):
+        if "\0" in request._request.path_info:
             raise NotFound  # PostgreSQL can't even compare such a text
         if self._is_unconditional and request.headers.get("If-Match", "*") != "*":
             raise VersionMismatch("What this changes has no entity tag: leave If-Match out.")
@@ -64,7 +81,7 @@ class TenantViewSet(RateLimitedView, GenericViewSet[Any]):
             allowed = self.parameters.get(self.action, ())
             refuse_unknown(request.query_params, allowed=allowed)
         if self._takes_no_body:
-            StrictSerializer(data=request.data).is_valid(raise_exception=True)
+            StrictSerializer(data=members_of(request.data)).is_valid(raise_exception=True)
 
     def finalize_response(self, request: Any, *args: Any, **kwargs: Any) -> Any:
         response = super().finalize_response(request, *args, **kwargs)
@@ -89,7 +106,7 @@ class TenantViewSet(RateLimitedView, GenericViewSet[Any]):
     @property
     def _changes(self) -> bool:
         # A method that the address does not take has no action.
-        return self.request.method not in SAFE_METHODS and self.action is not None
+        return self.request._request.method not in SAFE_METHODS and self.action is not None
 
     @property
     def identity(self) -> Identity:
@@ -118,7 +135,7 @@ class TenantViewSet(RateLimitedView, GenericViewSet[Any]):
         `place` has what the address says of the list. A page without rows calls `unless_absent`,
         which raises what makes the whole list absent, such as `Task.DoesNotExist`.
         """
-        query = self.request.query_params
+        query = self._query
         choice = listing.choose(query, actor_id=self.actor_id, place=place)
         binding = {
             "list": listing.name,
@@ -127,17 +144,43 @@ class TenantViewSet(RateLimitedView, GenericViewSet[Any]):
             "filters": dict(choice.asked.values),
             "place": self.kwargs,
         }
-        page = paginate(
-            choice.rows(),
-            choice.keyset,
-            page_request(query),
-            binding=binding,
-            within=choice.range,
-            names=choice.access.names,
-        )
+        wanted = page_request(query)
+        page: Page[Any]
+        if (projection := self.projection) is not None:
+            page = paginate_json(choice, wanted, binding=binding, projection=projection)
+        else:
+            page = paginate(
+                choice.rows(),
+                choice.keyset,
+                wanted,
+                binding=binding,
+                within=choice.range,
+                names=choice.access.names,
+            )
         if not page.rows and unless_absent is not None:
             unless_absent()
         return self._page(page)
+
+    @property
+    def projection(self) -> Projection | None:
+        """How PostgreSQL writes what is shown; None where the serializer has to."""
+        return projection_of(self.serializer_class)
+
+    def found(self, selector: Callable[..., QuerySet[Any]], **values: Any) -> Response:
+        """The one row that a selector finds by those values, as `shown` shows it. One statement.
+
+        Raises `DoesNotExist` of its model if there is none.
+        """
+        if (projection := self.projection) is None:
+            return self.shown(selector(**values).get())
+        rows = []
+        if all(storable_id(each) for each in values.values() if isinstance(each, int)):
+            rows = run(_row_statement(projection, selector, tuple(values)), values)
+        if not rows:
+            raise projection.model.DoesNotExist  # type: ignore[attr-defined]
+        body, *version = rows[0]
+        shown = WrittenJSON(body or b"")
+        return self._tagged(shown, version=int(version[0] or 0) if version else None)
 
     def shown(
         self, row: Any, *, status: int = 200, location: str | None = None, **more: Any
@@ -146,23 +189,41 @@ class TenantViewSet(RateLimitedView, GenericViewSet[Any]):
 
         `more` are further members of the body.
         """
-        data = {**self._serialized(row).data, **more}
-        headers = {"Location": location} if location else {}
-        if (version := getattr(row, "version", None)) is not None:
-            headers["ETag"] = entity_tag(data, version=version)
-            if self.request.method in ("GET", "HEAD") and is_fresh(self.request, headers["ETag"]):
-                return Response(status=304, headers=headers)
-        return Response(data, status=status, headers=headers)
+        return self._tagged(
+            {**self._serialized(row).data, **more},
+            version=getattr(row, "version", None),
+            status=status,
+            headers={"Location": location} if location else {},
+        )
 
     def valid(self, *, partial: bool = False) -> dict[str, Any]:
         """What the body says, checked by the serializer; if `partial`, only what was sent.
 
         Raises `ValidationError` that points at each field which is not valid.
         """
-        serializer = self.get_serializer(data=self.request.data, partial=partial)
+        if (sent := self.sent(partial=partial)) is not None:
+            with suppress(ValidationError):  # a name that nobody has
+                return validated(sent, self._body_fields(partial=partial), partial=partial)
+        data = members_of(self.request.data)
+        serializer = self.get_serializer(data=data, partial=partial)
         serializer.is_valid(raise_exception=True)
         values: dict[str, Any] = serializer.validated_data
         return values
+
+    def sent(self, *, partial: bool = False) -> dict[str, Any] | None:
+        """The good values that the body has, by field, with the names of rows as they were sent. No
+        statement. None if only the serializer can tell whether they are good."""
+        kind = self._body_type(partial=partial)
+        body = self.request.data
+        return kind.sent(body) if kind is not None and isinstance(body, Body) else None
+
+    def _body_type(self, *, partial: bool) -> BodyType | None:
+        serializer_class: Any = self.get_serializer_class()
+        return body_type(serializer_class, partial=partial)
+
+    def _body_fields(self, *, partial: bool) -> Mapping[str, Any]:
+        kind = self._body_type(partial=partial)
+        return kind.fields if kind else {}
 
     def shown_rows(self, rows: Sequence[Any]) -> Any:
         """The rows of a list as they are shown. No statement but what a resource adds."""
@@ -172,19 +233,72 @@ class TenantViewSet(RateLimitedView, GenericViewSet[Any]):
         # By the class of what is shown; `get_serializer` takes that of what an action reads.
         return self.serializer_class(shown, context=self.get_serializer_context(), **options)
 
+    def written(self, row: Any, *, status: int = 200, location: str | None = None) -> Response:
+        """What PostgreSQL has written and answered with: its `json`, under the tag of its
+        `version`."""
+        headers = {"Location": location} if location else {}
+        shown = WrittenJSON(row.json)
+        return self._tagged(shown, version=row.version, status=status, headers=headers)
+
+    def _tagged(
+        self, shown: Any, *, version: int | None, status: int = 200, headers: Any = None
+    ) -> Response:
+        """An object, under its entity tag if its row has a version; 304 if the client has it."""
+        headers = dict(headers or {})
+        if version is not None:
+            headers["ETag"] = entity_tag(shown, version=version)
+            if self.request.method in ("GET", "HEAD") and is_fresh(self.request, headers["ETag"]):
+                return Response(status=304, headers=headers)
+        return _response(shown, status=status, headers=headers)
+
     def _page(self, page: Page[Any]) -> Response:
         links = {"next": self._link(page.next), "previous": self._link(page.previous)}
-        body = {"results": self.shown_rows(page.rows), **links}
+        body: Any
+        if isinstance(page.rows, bytes):
+            ends = json.encode(links)
+            body = WrittenJSON(b'{"results":[' + page.rows + b"]," + ends[1:])
+        else:
+            body = {"results": self.shown_rows(page.rows), **links}
         header = ", ".join(
             f'<{url}>; rel="{"prev" if name == "previous" else name}"'
             for name, url in links.items()
             if url
         )
-        return Response(body, headers={"Link": header} if header else None)
+        return _response(body, headers={"Link": header} if header else {})
 
     def _link(self, cursor: str | None) -> str | None:
         if cursor is None:
             return None
-        query = self.request.query_params.copy()
-        query["cursor"] = cursor
-        return self.request.build_absolute_uri(f"{self.request.path}?{query.urlencode()}")
+        query = [(name, text) for name, text in self._query.items() if name != "cursor"]
+        path = iri_to_uri(self.request._request.path)
+        return f"{self._origin}{path}?{urlencode([*query, ('cursor', cursor)])}"
+
+    @property
+    def _origin(self) -> str:
+        """Scheme and host, as the client has named them."""
+        asked: Any = self.request._request
+        host = getattr(asked, "checked_host", None) or asked.get_host()
+        return f"{asked.scheme}://{host}"
+
+    @property
+    def _query(self) -> QueryDict:
+        return self.request._request.GET
+
+
+def _response(shown: Any, *, status: int = 200, headers: Mapping[str, str]) -> Response:
+    """The answer that shows something; what is written already needs no renderer."""
+    if isinstance(shown, WrittenJSON):
+        written: Any = WrittenResponse(shown, status=status, headers=headers)
+        answer: Response = written
+        return answer
+    return Response(shown, status=status, headers=headers)
+
+
+@cache
+def _row_statement(
+    projection: Projection, selector: Callable[..., QuerySet[Any]], names: tuple[str, ...]
+) -> Statement:
+    columns = {each.name for each in projection.model._meta.concrete_fields}
+    with tenant_of_slots():
+        rows = selector(**{name: Slot(name) for name in names})
+        return row_statement(projection, rows, *({"version"} & columns))

@@ -185,7 +185,7 @@ def test_a_connection_cut_while_idle_is_replaced_without_an_error(tenants: list[
     with database(pool={"max_size": 1}), session("superuser") as superuser:
         (pid,) = fetch("SELECT pg_backend_pid()")
         connection.close()
-        superuser.execute("SELECT pg_terminate_backend(%s)", [pid])
+        superuser.execute("SELECT pg_terminate_backend(%s, 5000)", [pid])  # waits for its end
         superuser.commit()
         assert fetch("SELECT pg_backend_pid()") != [pid]
 

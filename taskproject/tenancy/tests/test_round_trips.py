@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -59,32 +60,44 @@ def get(client: Client) -> Any:
     return response
 
 
-def test_a_request_with_a_warm_token_is_a_check_and_a_statement(
+def test_a_request_with_a_warm_token_is_one_statement_that_brings_the_tenant_along(
     client: Client, cast: Cast, wire: Relay
 ) -> None:
     with wire.counting() as seen:
         get(client)
-    check, statement = seen.statements
-    assert check == CHECK.format(cast.alpha.pk)
-    assert statement.startswith("SELECT")
-    assert "set_config" not in statement
-    assert seen.turns == 2
+    (message,) = seen.statements
+    assert re.fullmatch(
+        rf"SELECT set_config\('app.tenant_id', '{cast.alpha.pk}', false\);EXECUTE tp_\w+\(.*\)",
+        message,
+    )
+    assert seen.turns == 1
+
+
+def test_a_statement_is_prepared_once_on_a_connection(
+    client: Client, cast: Cast, wire: Relay
+) -> None:
+    with wire.counting() as seen:
+        assert client.get(URL + "?status=done").status_code == 200
+        connection.close()
+        assert client.get(URL + "?status=pending").status_code == 200
+    assert [text.partition(" ")[0] for text in seen.statements] == ["PREPARE", "SELECT", "SELECT"]
+    assert seen.turns == 3
 
 
 def test_each_warm_request_costs_the_same(client: Client, wire: Relay) -> None:
     with wire.counting() as seen:
         for _ in range(10):
             get(client)
-    assert seen.turns == 20
+    assert seen.turns == 10
 
 
 def test_a_cold_token_costs_one_statement_more(client: Client, cast: Cast, wire: Relay) -> None:
     forget_cached()
     with wire.counting() as seen:
         get(client)
-    assert seen.turns == 3
-    assert seen.statements[0] == CHECK.format(cast.alpha.pk)
-    assert "UPDATE api_token SET last_used_at" in seen.statements[1]
+    assert seen.turns == 2
+    assert seen.statements[0].startswith(CHECK.format(cast.alpha.pk) + "; ")
+    assert "UPDATE api_token SET last_used_at" in seen.statements[0]
 
 
 def test_a_refused_token_costs_no_more(client: Client, cast: Cast, wire: Relay) -> None:
@@ -92,7 +105,7 @@ def test_a_refused_token_costs_no_more(client: Client, cast: Cast, wire: Relay) 
     with wire.counting() as seen:
         assert refused.get(URL).status_code == 401
         connection.close()
-    assert seen.turns == 2
+    assert seen.turns == 1
 
 
 def test_a_request_without_a_token_asks_the_database_nothing(wire: Relay) -> None:
@@ -158,11 +171,13 @@ def test_after_a_rollback_the_setting_travels_once_more(cast: Cast, wire: Relay)
     assert [text.count("set_config") for text in seen.statements] == [1, 0]
 
 
-def test_a_checkout_in_a_tenant_binds_it_in_the_check(cast: Cast, wire: Relay) -> None:
-    connection.close()
-    with wire.counting() as seen, tenant_context(cast.beta):
+def test_a_checkout_asks_nothing_and_trusts_nothing(cast: Cast, wire: Relay) -> None:
+    with tenant_context(cast.beta):
         fetch("SELECT 1")
-    assert seen.statements == [CHECK.format(cast.beta.pk), "SELECT 1"]
+        connection.close()
+        with wire.counting() as seen:
+            fetch("SELECT 1")
+    assert seen.statements == [CHECK.format(cast.beta.pk) + "; SELECT 1"]
 
 
 def test_a_connection_is_verified_once_per_process(cast: Cast, wire: Relay) -> None:
@@ -170,4 +185,4 @@ def test_a_connection_is_verified_once_per_process(cast: Cast, wire: Relay) -> N
         for _ in range(3):
             fetch("SELECT 1")
             connection.close()
-    assert seen.turns == 6
+    assert seen.turns == 3

@@ -106,7 +106,10 @@ def told(tenant: Tenant, after: int = 0) -> list[tuple[str, Any]]:
 
 def instant(moment: datetime | None) -> str | None:
     """A time as the API shows it."""
-    return moment.isoformat().replace("+00:00", "Z") if moment else None
+    if moment is None:
+        return None
+    text = moment.replace(tzinfo=None).isoformat()
+    return (text.rstrip("0") if moment.microsecond else text) + "Z"
 
 
 @contextmanager

@@ -100,7 +100,7 @@ def test_a_token_that_opens_every_address_is_noticed(
     def anywhere(self: Any, request: Any) -> Any:
         text = request.headers.get("Authorization", "").partition(" ")[2]
         identity = identities.token_authenticate(text=text)
-        return identity and (self._user(identity), identity)
+        return identity and (authentication._user(identity), identity)
 
     monkeypatch.setattr(authentication.TokenAuthentication, "authenticate", anywhere)
 
@@ -210,6 +210,9 @@ def test_members_have_one_wall_only_and_the_probes_watch_it(
     members = Membership.objects.select_related("user")
     monkeypatch.setattr(
         selectors, "member_named", lambda *, username: members.get(user__username=username)
+    )
+    monkeypatch.setattr(
+        selectors, "member_by_name", lambda *, username: members.filter(user__username=username)
     )
     monkeypatch.setattr(selectors, "member_list", members.all)
 
