@@ -1,0 +1,155 @@
+"""What is sent: the same requests by every path."""
+
+from __future__ import annotations
+
+import itertools
+import json
+from dataclasses import dataclass
+from http.client import HTTPConnection
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+from taskproject.db.context import tenant_context
+from taskproject.tenancy.models import Membership, Role, Tenant
+from taskproject.tenancy.services import token_issue
+from tasks.benchmarks.loader import request_bytes
+from tasks.models import LIVE, Task
+
+API: Final = "/api/v1/tenants/{}/tasks/"
+STOCK: Final = "/stock/v1/tenants/{}/tasks/"
+BARE: Final = "/bare/v1/tenants/{}/tasks/"
+OPERATIONS: Final = ("page-of-50", "detail", "create", "patch")
+_TENANTS: Final = 5
+_TASKS: Final = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """A member of a tenant with a token, and some tasks of the tenant."""
+
+    slug: str
+    token: str
+    tasks: tuple[int, ...]
+    project: str
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """One kind of request: the paths that answer it, by name, each with what it is sent."""
+
+    name: str
+    status: int
+    paths: dict[str, list[bytes]]
+
+
+def callers() -> list[Caller]:
+    """Owners of the first tenants, which `seed` makes the largest ones, with new tokens."""
+    return [_caller(tenant) for tenant in Tenant.objects.order_by("id")[:_TENANTS]]
+
+
+def _caller(tenant: Tenant) -> Caller:
+    owner = Membership.objects.filter(tenant=tenant, role=Role.OWNER, active=True).earliest("id")
+    with tenant_context(tenant):
+        token = token_issue(user_id=owner.user_id, name="benchmark", scopes=["read", "write"])
+        tasks = Task.objects.filter(LIVE).order_by("-id").values_list("id", flat=True)[:_TASKS]
+        project = Task.objects.filter(LIVE, project__archived_at=None).latest("id").project
+        return Caller(tenant.slug, token.text, tuple(tasks), project.key)
+
+
+def operations(port: int, by: list[Caller]) -> list[Operation]:
+    """Every operation that is measured, for a server on that port."""
+    return [
+        Operation(
+            "page of 50",
+            200,
+            {
+                "api": _pages(port, by, API),
+                "stock": _pages(port, by, STOCK),
+                "bare": [_get(caller, BARE.format(caller.slug)) for caller in by],
+            },
+        ),
+        Operation("detail", 200, {"api": _details(by, API), "stock": _details(by, STOCK)}),
+        Operation("create", 201, {"api": _creates(by, API), "stock": _creates(by, STOCK)}),
+        Operation("patch", 200, {"api": _patches(by, API), "stock": _patches(by, STOCK)}),
+    ]
+
+
+def _pages(port: int, by: list[Caller], address: str) -> list[bytes]:
+    """Seven requests for the first page to three for the second."""
+    found = []
+    for caller in by:
+        first = address.format(caller.slug)
+        second = urlsplit(_asked(port, caller, first)["next"])
+        found += [_get(caller, first)] * 7
+        found += [_get(caller, f"{second.path}?{second.query}")] * 3
+    return _mixed(found, 10)
+
+
+def _details(by: list[Caller], address: str) -> list[bytes]:
+    return _mixed(
+        [_get(each, f"{address.format(each.slug)}{task}/") for each in by for task in each.tasks],
+        _TASKS,
+    )
+
+
+def _creates(by: list[Caller], address: str) -> list[bytes]:
+    return [
+        request_bytes(
+            "POST", address.format(each.slug), token=each.token, body=_json(_new(each, n))
+        )
+        for n in range(20)
+        for each in by
+    ]
+
+
+def _new(caller: Caller, number: int) -> dict[str, Any]:
+    return {
+        "project": caller.project,
+        "title": f"Answer the letter of the {number + 1}th",
+        "description": "It came by post, and wants to know what we make of the offer.",
+        "priority": "high",
+        "due_at": "2027-03-31T16:00:00Z",
+    }
+
+
+_TITLES: Final = itertools.count()
+
+
+def _patches(by: list[Caller], address: str) -> list[bytes]:
+    """Each one changes the title to another one than before, whichever path was there last."""
+    found = []
+    for _ in range(2):
+        found += [
+            request_bytes(
+                "PATCH",
+                f"{address.format(each.slug)}{task}/",
+                token=each.token,
+                body=_json({"title": f"Renamed for the {next(_TITLES)}th time"}),
+            )
+            for tasks in zip(*(each.tasks for each in by), strict=False)
+            for each, task in zip(by, tasks, strict=True)
+        ]
+    return found
+
+
+def _mixed(requests: list[bytes], each: int) -> list[bytes]:
+    """Requests that come in runs of `each` by one caller, a caller in turn."""
+    return [requests[n] for start in range(each) for n in range(start, len(requests), each)]
+
+
+def _get(caller: Caller, path: str) -> bytes:
+    return request_bytes("GET", path, token=caller.token)
+
+
+def _asked(port: int, caller: Caller, path: str) -> Any:
+    connection = HTTPConnection("127.0.0.1", port)
+    connection.request("GET", path, headers={"Authorization": f"Bearer {caller.token}"})
+    answer = connection.getresponse()
+    body = answer.read()
+    if answer.status != 200:
+        raise RuntimeError(f"{path} answers {answer.status}: {body.decode()}")
+    return json.loads(body)
+
+
+def _json(body: dict[str, Any]) -> bytes:
+    return json.dumps(body).encode()
