@@ -6,6 +6,7 @@ as much CPU again as to send the command and to read the answer.
 
 from __future__ import annotations
 
+import os
 import threading
 from contextlib import suppress
 from typing import Any, Final
@@ -38,10 +39,12 @@ def _asked(line: Any, command: tuple[Any, ...]) -> Any:
 
 def _line(pool: Any) -> tuple[Any, bool]:
     held = getattr(_own, "line", None)
-    if held is not None and _own.pool is pool:
+    # Not that of a parent process: both would read from it.
+    if held is not None and _own.belongs_to == (pool, os.getpid()):
         return held, not held.is_connected
     if held is not None:
         with suppress(RedisError, OSError):
             held.disconnect()
-    _own.pool, _own.line = pool, pool.connection_class(**pool.connection_kwargs)
+    _own.belongs_to = pool, os.getpid()
+    _own.line = pool.connection_class(**pool.connection_kwargs)
     return _own.line, True

@@ -94,6 +94,14 @@ class UnservedCombination(exceptions.APIException):
         self.extra = {"offered": offered}
 
 
+class RateLimited(exceptions.Throttled):
+    """429: a token, a person or a whole tenant has sent too many requests."""
+
+    status_code = HTTPStatus.TOO_MANY_REQUESTS
+    default_code = "rate-limited"
+    default_detail = "Too many requests."
+
+
 class FeedRestarted(exceptions.APIException):
     """410: the database has begun a new life, in which the feed's places mean nothing."""
 

@@ -14,7 +14,7 @@ from django.db.models import QuerySet
 from django.db.models.expressions import Expression
 from psycopg.sql import Literal
 
-from taskproject.db.context import tenant_context
+from taskproject.db.context import current_tenant_id, tenant_context
 
 TENANT: Final = "tenant"
 # The tenant is compiled in as a number like any other, and found again by this one.
@@ -39,13 +39,13 @@ def slot(name: str) -> str:
 
 
 def slotted_sql(rows: QuerySet[Any, Any]) -> str:
-    """The SQL of a queryset, its slots as `slot` marks them, the active tenant as TENANT.
+    """The SQL of a queryset, its slots as `slot` marks them; inside `tenant_of_slots`, where the
+    queryset has to be made too, the tenant is the slot TENANT.
 
-    `rows` is made by the caller inside `tenant_of_slots()`. Constants stand in the text, so that
-    PostgreSQL sees that a partial index serves whatever the slots hold.
+    Everything else stands in the text, so that PostgreSQL sees that a partial index serves whatever
+    the slots hold.
     """
-    with tenant_of_slots():
-        text, params = rows.query.get_compiler(connection=connection).as_sql()
+    text, params = rows.query.get_compiler(connection=connection).as_sql()
     values = iter(params)
     return _PLACEHOLDER.sub(
         lambda found: "%" if found[0] == "%%" else _written(next(values)), str(text)
@@ -53,14 +53,14 @@ def slotted_sql(rows: QuerySet[Any, Any]) -> str:
 
 
 def tenant_of_slots() -> Any:
-    """The context in which the active tenant is a slot. No statement may run in it: it would find
-    nothing."""
+    """The context in which the active tenant is a slot. No statement may run in it, and no value of
+    a request may be compiled: the one finds nothing, the other might look like the tenant."""
     return tenant_context(_TENANT_MARK)
 
 
 def _written(value: Any) -> str:
     if isinstance(value, Slot):
         return slot(value.name)
-    if value == _TENANT_MARK:
+    if value == _TENANT_MARK == current_tenant_id():
         return slot(TENANT)
     return Literal(int(value) if isinstance(value, int) else value).as_string()

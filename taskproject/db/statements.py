@@ -19,8 +19,8 @@ from datetime import datetime
 from typing import Any, Final
 
 from django.db import DEFAULT_DB_ALIAS, connections
-from psycopg import errors
-from psycopg.pq import Escaping, ExecStatus, TransactionStatus
+from psycopg import OperationalError, errors
+from psycopg.pq import DiagnosticField, Escaping, ExecStatus, TransactionStatus
 
 from taskproject.db.backend.cursors import note_binding, session_binding
 from taskproject.db.context import require_tenant_id, tenant_setting
@@ -136,7 +136,7 @@ class _PreparedCursor:
             values = [None if each is None else each.encode() for each in params]
             result = pgconn.exec_prepared(self._statement.name, values)
         if result.status != ExecStatus.TUPLES_OK:
-            raise errors.error_from_result(result)
+            raise _error_of(result)
         if binding:
             note_binding(connection, tenant_setting())
         return [
@@ -152,7 +152,7 @@ class _PreparedCursor:
             return
         result = connection.pgconn.prepare(name, self._statement.text.encode())
         if result.status != ExecStatus.COMMAND_OK:
-            raise errors.error_from_result(result)
+            raise _error_of(result)
         prepared[name] = None
         if len(prepared) > PREPARED_MAX:
             oldest, _ = prepared.popitem(last=False)
@@ -166,6 +166,14 @@ class _PreparedCursor:
         )
         arguments = f"({given})" if given else ""
         return f"EXECUTE {self._statement.name.decode()}{arguments}"
+
+
+def _error_of(result: Any) -> Exception:
+    """The error of psycopg for a result. One without a SQLSTATE is not PostgreSQL's: libpq has lost
+    the connection."""
+    if result.error_field(DiagnosticField.SQLSTATE) is None:
+        return OperationalError(result.error_message.decode(errors="replace"))
+    return errors.error_from_result(result)
 
 
 def prepared_on(connection: Any) -> OrderedDict[bytes, None]:

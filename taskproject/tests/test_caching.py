@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,7 +12,7 @@ from typing import Any
 import pytest
 from redis.exceptions import ConnectionError as CacheDown
 
-from taskproject import caching
+from taskproject import caching, redis_line
 from taskproject.buckets import Bucket
 from taskproject.tests.cached import (
     SUBJECT,
@@ -275,6 +276,17 @@ def test_a_line_of_its_own_that_the_cache_has_ended_is_opened_anew(relay: CacheR
 
     assert count() is not None, "answered by the cache, and not without it"
     assert not caching.breaker.is_open
+
+
+def test_a_child_process_does_not_speak_on_the_line_of_its_parent(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    line, _ = redis_line._line(redis().connection_pool)
+    assert redis_line._line(redis().connection_pool)[0] is line
+
+    monkeypatch.setattr(os, "getpid", lambda: -1)
+
+    assert redis_line._line(redis().connection_pool)[0] is not line
 
 
 # The breaker

@@ -25,9 +25,10 @@ from pytest_django.live_server_helper import LiveServer
 
 from projects.models import Project
 from projects.services import project_create
+from taskproject.api.problems import RateLimited
 from taskproject.db.context import tenant_context
 from taskproject.tenancy.api.feed import EventFeedViewSet
-from taskproject.tenancy.api.throttling import RateLimited, RateLimitedView
+from taskproject.tenancy.api.throttling import RateLimitedView
 from taskproject.tenancy.models import Role, Tenant, User
 from taskproject.tenancy.services import member_add, tenant_create
 from tasks.management.commands.create_demo import Command as CreateDemo

@@ -22,7 +22,6 @@ from taskproject.tenancy.models import EventKind
 from tasks.models import Priority, Status
 
 _TENANT: Final = slot(TENANT)
-_NOW: Final = "statement_timestamp()"  # as Django's Now()
 _TYPES: Final = {
     "title": "text",
     "description": "text",
@@ -126,7 +125,9 @@ def _creation(shown_by: Projection) -> Statement:
         "assignee_id": "(SELECT id FROM person)",
         "creator_id": f"{slot('actor')}::bigint",
         "parent_id": parent,
-        "completed_at": f"CASE WHEN {typed['status']} = {Status.DONE.value} THEN {_NOW} END",
+        "completed_at": f"CASE WHEN {typed['status']} = {Status.DONE.value} THEN taken.moment END",
+        "created_at": "taken.moment",
+        "updated_at": "taken.moment",
         "version": "1",
     }
     return Statement.of(
@@ -134,7 +135,8 @@ def _creation(shown_by: Projection) -> Statement:
         f" WHERE tenant_id = {_TENANT} AND key = {slot('project')} AND archived_at IS NULL"
         f" AND {_NO_STRANGER} AND ({parent} IS NULL OR EXISTS (SELECT FROM task"
         f" WHERE tenant_id = {_TENANT} AND id = {parent} AND deleted_at IS NULL))"
-        " RETURNING id, next_number - 1 AS number),"
+        # When the lock was got, and not when the statement began: as the numbers, so the times.
+        " RETURNING id, next_number - 1 AS number, clock_timestamp() AS moment),"
         f" made AS (INSERT INTO task ({', '.join(columns)})"
         f" SELECT {', '.join(columns.values())} FROM taken"
         f" RETURNING {_returned(row)}),"
@@ -150,11 +152,11 @@ def _change(shown_by: Projection, names: tuple[str, ...], by_id: bool) -> Statem
     new = {name: f"{slot(name)}::{_TYPES[name]}" for name in names if name in _TYPES}
     if "assignee" in names:
         new["assignee_id"] = "(SELECT id FROM person)"
-    sets = {**new, "version": "task.version + 1", "updated_at": _NOW}
+    sets = {**new, "version": "task.version + 1", "updated_at": "locked.moment"}
     if "status" in names:
         sets["completed_at"] = (
             f"CASE WHEN was.status = {new['status']} THEN was.completed_at"
-            f" WHEN {new['status']} = {Status.DONE.value} THEN {_NOW} END"
+            f" WHEN {new['status']} = {Status.DONE.value} THEN locked.moment END"
         )
     where = (
         f"id = {slot('task_id')}"
@@ -163,13 +165,15 @@ def _change(shown_by: Projection, names: tuple[str, ...], by_id: bool) -> Statem
         f" WHERE tenant_id = {_TENANT} AND key = {slot('project_key')})"
     )
     differs = " OR ".join(f"was.{name} IS DISTINCT FROM {value}" for name, value in new.items())
-    version = f"{slot('if_version')}::int"
+    version = f"{slot('if_version')}::bigint"
     return Statement.of(
         f"WITH {_PERSON + ', ' if 'assignee' in names else ''}"
         f"was AS MATERIALIZED (SELECT id, version, completed_at, {', '.join({*new, 'status'})}"
         f" FROM task WHERE tenant_id = {_TENANT} AND {where} AND deleted_at IS NULL"
         " FOR NO KEY UPDATE),"
-        f" changed AS (UPDATE task SET {', '.join(f'{n} = {v}' for n, v in sets.items())} FROM was"
+        " locked AS MATERIALIZED (SELECT clock_timestamp() AS moment FROM was),"
+        f" changed AS (UPDATE task SET {', '.join(f'{n} = {v}' for n, v in sets.items())}"
+        " FROM was, locked"
         f" WHERE task.tenant_id = {_TENANT} AND task.id = was.id AND ({differs})"
         f" AND ({version} IS NULL OR was.version = {version})"
         f"{f' AND {_NO_STRANGER}' if 'assignee' in names else ''}"
@@ -180,7 +184,7 @@ def _change(shown_by: Projection, names: tuple[str, ...], by_id: bool) -> Statem
 
 
 def _returned(row: RowSQL) -> str:
-    names = dict.fromkeys((*row.columns, "id", "project_id", "version"))
+    names = dict.fromkeys((*row.columns, "id", "project_id", "version", "updated_at"))
     return ", ".join(f'task."{name}"' for name in names)
 
 
@@ -196,9 +200,10 @@ def _differences(names: Mapping[str, str]) -> str:
 
 def _told(kind: EventKind, written: str, changes: str) -> str:
     return (
-        "told AS (INSERT INTO event (tenant_id, task_id, project_id, actor_id, kind, changes)"
-        f" SELECT {_TENANT}::bigint, id, project_id, {slot('actor')}::bigint, {kind.value},"
-        f" {changes} FROM {written})"
+        "told AS (INSERT INTO event"
+        " (tenant_id, task_id, project_id, created_at, actor_id, kind, changes)"
+        f" SELECT {_TENANT}::bigint, id, project_id, updated_at, {slot('actor')}::bigint,"
+        f" {kind.value}, {changes} FROM {written})"
     )
 
 

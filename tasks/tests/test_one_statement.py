@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import threading
+import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from django.db import connection
+from django.db import connection, transaction
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -219,6 +220,10 @@ class TestLeftAlone:
     def test_another_version(self, cast: Cast, task: Task) -> None:
         assert update(cast, task, if_version=2, title="New") is None
 
+    @pytest.mark.parametrize("version", [2**31 - 1, 2**31, 9_999_999_999])
+    def test_a_version_that_no_row_has(self, cast: Cast, task: Task, version: int) -> None:
+        assert update(cast, task, if_version=version, title="New") is None
+
     def test_nothing_that_differs(self, cast: Cast, task: Task) -> None:
         assert update(cast, task, title=task.title, assignee=None) is None
 
@@ -287,3 +292,47 @@ def test_numbers_are_unique_and_gapless_however_many_make_tasks_at_once() -> Non
     with tenant_context(cast.alpha):
         numbers = sorted(Task.objects.values_list("number", flat=True))
     assert numbers == list(range(1, 41))
+
+
+@pytest.mark.django_db(transaction=True)
+def test_times_are_those_of_the_lock_and_not_of_the_wait_for_it() -> None:
+    """Else a newer version would be older, and a higher number earlier, than the one before."""
+    cast = make_cast()
+    project = make_project(cast.alpha, cast.alice)
+    task = make_task(project, cast.alice)
+    done: list[Any] = []
+
+    def later() -> None:
+        try:
+            with tenant_context(cast.alpha):
+                done.append(update(cast, task, status=Status.DONE))
+                done.append(create(cast))
+        finally:
+            connection.close()
+
+    thread = threading.Thread(target=later)
+    with tenant_context(cast.alpha):
+        with transaction.atomic():
+            task_update(task_id=task.pk, actor_id=cast.alice.pk, title="First")
+            thread.start()
+            time.sleep(0.3)
+            made = task_create(project_id=project.pk, actor_id=cast.alice.pk, title="First")
+            task_update(task_id=task.pk, actor_id=cast.alice.pk, title="Second")
+            made.refresh_from_db()
+            before = Task.objects.get(pk=task.pk).updated_at
+        thread.join()
+
+        changed, second = done
+        row = Task.objects.get(pk=task.pk)
+        assert (row.version, changed.version) == (4, 4)
+        assert row.updated_at == row.completed_at
+        assert row.updated_at > before
+        after = Task.objects.get(pk=second.task_id)
+        assert (after.number, after.created_at) > (made.number, made.created_at)
+        assert after.created_at == after.updated_at > made.created_at
+        times = (
+            Event.objects.filter(task_id=task.pk)
+            .order_by("id")
+            .values_list("created_at", flat=True)
+        )
+        assert list(times) == sorted(times)

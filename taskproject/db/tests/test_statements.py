@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import os
+import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from django.db import DatabaseError, connection, transaction
+from django.db import DatabaseError, OperationalError, connection, transaction
 from django.test.utils import CaptureQueriesContext
 
 from perf.pg.plans import plans_of
@@ -71,6 +73,9 @@ def test_a_queryset_is_compiled_with_its_constants_and_its_slots(cast: Cast) -> 
     assert f'"task"."tenant_id" = {slot(TENANT)}' in text
     assert f'"task"."status" = ({slot("status")})' in text
     assert "= 'It''s 100 %'" in text
+    with tenant_context(cast.alpha):
+        mark = 2**62 + 0x7E4A47
+        assert f"= {mark}" in slotted_sql(Task.objects.filter(parent_id=mark).values("id"))
     assert '"task"."priority" < 3' in text
 
 
@@ -176,6 +181,22 @@ def test_the_tenant_is_told_with_the_first_one_and_not_again(cast: Cast) -> None
             titles()
     told, silent = seen.statements
     assert (told.count("set_config"), silent) == (1, f"EXECUTE {TITLES.name.decode()}")
+
+
+def test_a_lost_connection_is_an_operational_error(cast: Cast) -> None:
+    """As which it is answered with 503, and not with 500."""
+    with alpha_on_a_new_session(cast):
+        for lose_before_preparing in (False, True):
+            titles()
+            if lose_before_preparing:
+                prepared_on(connection.connection).clear()
+            lost = socket.socket(fileno=os.dup(connection.connection.fileno()))
+            with lost:
+                lost.shutdown(socket.SHUT_RDWR)
+            with pytest.raises(OperationalError):
+                titles()
+            connection.close()
+        assert titles() == ["alpha 100 %"]
 
 
 # Who sees it

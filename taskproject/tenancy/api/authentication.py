@@ -10,6 +10,7 @@ from rest_framework import authentication
 from rest_framework.exceptions import AuthenticationFailed, NotAuthenticated, NotFound
 from rest_framework.request import Request
 
+from taskproject.api.problems import RateLimited
 from taskproject.tenancy import identities
 from taskproject.tenancy.credentials import Identity
 from taskproject.tenancy.models import User
@@ -32,6 +33,8 @@ class TokenAuthentication(authentication.BaseAuthentication):
         if identity is None:
             raise AuthenticationFailed("The token is unknown, expired or revoked.")
         if identity.tenant_slug != addressed_tenant(request):
+            if verdict is not None and not verdict.granted:
+                raise RateLimited(verdict.wait_s)
             raise NotFound
         request.rate_limit = verdict  # type: ignore[attr-defined]
         return SimpleLazyObject(lambda: _user(identity)), identity  # type: ignore[return-value]

@@ -2,27 +2,18 @@
 
 from __future__ import annotations
 
-from http import HTTPStatus
 from typing import Any, NoReturn
 
 from django.http.response import HttpResponseBase
-from rest_framework.exceptions import Throttled
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.throttling import BaseThrottle
 from rest_framework.views import APIView
 
 from taskproject import caching
+from taskproject.api.problems import RateLimited
 from taskproject.buckets import WINDOW_S, Verdict
 from taskproject.tenancy.credentials import Identity, buckets_of
-
-
-class RateLimited(Throttled):
-    """429: a token, a person or a whole tenant has sent too many requests."""
-
-    status_code = HTTPStatus.TOO_MANY_REQUESTS
-    default_code = "rate-limited"
-    default_detail = "Too many requests."
 
 
 class RateThrottle(BaseThrottle):
@@ -30,7 +21,8 @@ class RateThrottle(BaseThrottle):
 
     Both are asked in one round trip, and nothing is taken if either is empty; where the cache knew
     the token, it has counted the request with it. Where a request comes from plays no part, so no
-    header can change it. A request without an identity is not counted. The verdict stays at the
+    header can change it. A request without an identity is not counted; one to another tenant is
+    where the cache knew the token. The verdict stays at the
     request, as `rate_limit`.
     """
 

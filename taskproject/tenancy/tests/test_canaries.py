@@ -74,8 +74,13 @@ def open_table(table: str = "task") -> AbstractContextManager[None]:
 
 
 def break_manager(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No filter of the manager in any statement, also none in one that was compiled before."""
+    """No filter of the manager in any statement."""
     monkeypatch.setattr(TenantManager, "get_queryset", models.Manager.get_queryset)
+    compile_anew(monkeypatch)
+
+
+def compile_anew(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No statement that was compiled before, nor any of the test's afterwards."""
     for module, name in ((pagination, "_page_of"), (viewsets, "_row_statement")):
         monkeypatch.setattr(module, name, getattr(module, name).__wrapped__)
 

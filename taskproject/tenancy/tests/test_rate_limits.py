@@ -172,6 +172,13 @@ def test_a_foreign_tenant_looks_like_an_absent_one_and_tells_no_limits(
     assert limits_of(foreign) == (None, None)
 
 
+def test_at_another_tenants_address_a_token_is_counted_too(client: Client, limits: Any) -> None:
+    client.get(ALPHA)
+    assert [client.get(address).status_code for address in (BETA, ABSENT)] == [404, 404]
+
+    assert [client.get(address).status_code for address in (BETA, ABSENT, ALPHA)] == [429] * 3
+
+
 # Who is counted with whom
 
 

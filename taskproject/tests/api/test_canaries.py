@@ -20,7 +20,7 @@ from taskproject.tenancy.api import authentication, fields
 from taskproject.tenancy.api.permissions import MemberPermission
 from taskproject.tenancy.api.viewsets import TenantViewSet
 from taskproject.tenancy.models import Membership, Tenant
-from taskproject.tenancy.tests.test_canaries import break_manager, open_table
+from taskproject.tenancy.tests.test_canaries import break_manager, compile_anew, open_table
 from taskproject.tests.api.routes import DECLARED, Route, routes
 from taskproject.tests.api.walls import World, foreign_addresses, make_world, matrix, smuggled
 from taskproject.tests.rows import rolled_back
@@ -215,6 +215,7 @@ def test_members_have_one_wall_only_and_the_probes_watch_it(
         selectors, "member_by_name", lambda *, username: members.filter(user__username=username)
     )
     monkeypatch.setattr(selectors, "member_list", members.all)
+    compile_anew(monkeypatch)
 
     assert any_with(in_addresses(world, "member-detail"), "GET", "tells of the row")
     assert any_with(found_by(world, "member-list", "owner"), "tells of another tenant's row")
