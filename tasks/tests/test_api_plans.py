@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 import pytest
+from django.core.exceptions import EmptyResultSet
 from django.db import connection
 from django.db.models import Count
 from django.http import QueryDict
@@ -195,7 +196,10 @@ def read(choice: Choice, place: Place) -> None:
         rows = named(choice.rows(), choice.access.names)
         list(choice.keyset.page(rows, key=place.key, within=choice.range, limit=LIMIT))
         return
-    page = page_statement_of(choice, place, limit=LIMIT - 1, projection=projection)
+    try:
+        page = page_statement_of(choice, place, limit=LIMIT - 1, projection=projection)
+    except EmptyResultSet:  # the set that is found first is empty: no page is asked for
+        return
     values = {**choice.asked.slot_values, **place.slot_values}
     run(page.statement, values, prepare=not choice.access.matches)
 
