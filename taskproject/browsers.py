@@ -42,8 +42,7 @@ class TokensPassBy:
     def __call__(self, request: HttpRequest) -> Any:
         if not brings_token(request):
             return self._pages(request)
-        # Raises DisallowedHost, as CommonMiddleware would have it do; links need it again.
-        request.checked_host = request.get_host()  # type: ignore[attr-defined]
+        request.get_host()  # raises DisallowedHost, as CommonMiddleware would have it do
         response = self._view(request)
         if not (response.streaming or response.has_header("Content-Length")):
             response.headers["Content-Length"] = str(len(response.content))

@@ -26,9 +26,6 @@ from django.http.response import HttpResponseBase
 from django.utils.encoding import escape_uri_path
 
 logger = logging.getLogger("taskproject.access")
-# No format of ours shows them, and each record would find them out.
-logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
-logging.logAsyncioTasks = False  # type: ignore[attr-defined]
 
 REQUEST_ID_HEADER: Final = "X-Request-Id"
 UNLOGGED: Final = frozenset({"/livez", "/readyz"})

@@ -62,6 +62,7 @@ class BodyType:
     decoder: Any
     fields: Mapping[str, Any]
     read: Mapping[str, Callable[[Any], Any]]
+    partial: bool
 
     def sent(self, body: Body) -> dict[str, Any] | None:
         """The values that were sent, by field; of a `Named` one the text. None if the serializer
@@ -79,6 +80,22 @@ class BodyType:
             return None
         # A name that stands there twice has two colons and one value.
         return values if len(_MEMBER.findall(body.raw)) == len(values) else None
+
+    def validated(self, sent: Mapping[str, Any]) -> dict[str, Any]:
+        """What the serializer's `validated_data` would be, of what was sent. A statement for each
+        name of a row.
+
+        Raises `ValidationError` of DRF for a name that nobody has.
+        """
+        values: dict[str, Any] = {}
+        for name, field in self.fields.items():
+            if name in sent:
+                value = sent[name]
+                is_name = value is not None and isinstance(field, Named)
+                values[field.source] = field.to_internal_value(value) if is_name else value
+            elif not self.partial and field.default is not empty:
+                values[field.source] = field.get_default()
+        return values
 
 
 @cache
@@ -101,9 +118,8 @@ def body_type(serializer_class: Any, *, partial: bool) -> BodyType | None:
         return None
     members = [_member(name, compiled[name][0], fields[name], optional=partial) for name in fields]
     struct = msgspec.defstruct(serializer_class.__name__, members, forbid_unknown_fields=True)
-    return BodyType(
-        msgspec.json.Decoder(struct), fields, {name: read for name, (_, read) in compiled.items()}
-    )
+    read = {name: each for name, (_, each) in compiled.items()}
+    return BodyType(msgspec.json.Decoder(struct), fields, read, partial)
 
 
 class _UnknownRule(Exception):
@@ -196,22 +212,3 @@ _KNOWN: Final[Mapping[type, Callable[[Any], tuple[Any, Callable[[Any], Any]]]]] 
     FlagField: _flag,
     IdField: _row_id,
 }
-
-
-def validated(
-    sent: Mapping[str, Any], fields: Mapping[str, Any], *, partial: bool
-) -> dict[str, Any]:
-    """What the serializer's `validated_data` would be, of what was sent. A statement for each name
-    of a row.
-
-    Raises `ValidationError` of DRF for a name that nobody has.
-    """
-    values: dict[str, Any] = {}
-    for name, field in fields.items():
-        if name in sent:
-            value = sent[name]
-            is_name = value is not None and isinstance(field, Named)
-            values[field.source] = field.to_internal_value(value) if is_name else value
-        elif not partial and field.default is not empty:
-            values[field.source] = field.get_default()
-    return values

@@ -57,8 +57,8 @@ class LeanAPIView(APIView):
 
 
 @cache
-def _made_once(classes: tuple[Any, ...]) -> list[Any]:
-    return [each() for each in classes]
+def _made_once(classes: tuple[Any, ...]) -> tuple[Any, ...]:
+    return tuple(each() for each in classes)
 
 
 @cache

@@ -131,7 +131,7 @@ def page_statement_of(
     choice: Choice, place: Place, *, limit: int, projection: Projection
 ) -> PageStatement:
     """The statement that answers a question from a place on, compiled once for its kind."""
-    shape = _Shape((choice.kind, place.kind, limit, projection), choice, place)
+    shape = _Shape((choice.kind, place.kind), limit, projection, choice, place)
     return _compiled(shape) if choice.access.matches else _page_of(shape)
 
 
@@ -139,7 +139,9 @@ def page_statement_of(
 class _Shape:
     """What decides the statement of a page, and a question that it is compiled for."""
 
-    decides: tuple[tuple[Any, ...], tuple[Any, ...], int, Projection]
+    kind: tuple[tuple[Any, ...], tuple[Any, ...]]
+    limit: int
+    projection: Projection
     choice: Choice = field(compare=False)
     place: Place = field(compare=False)
 
@@ -151,8 +153,7 @@ def _page_of(shape: _Shape) -> PageStatement:
 
 
 def _compiled(shape: _Shape) -> PageStatement:
-    choice, place = shape.choice, shape.place
-    _, _, limit, projection = shape.decides
+    choice, place, limit = shape.choice, shape.place, shape.limit
     backwards = place.direction == "previous"
     rows = choice.keyset.page(
         choice.rows(),
@@ -162,7 +163,7 @@ def _compiled(shape: _Shape) -> PageStatement:
         within=choice.range,
         limit=limit + 1,
     )
-    return page_statement(projection, rows, choice.keyset, limit=limit, backwards=backwards)
+    return page_statement(shape.projection, rows, choice.keyset, limit=limit, backwards=backwards)
 
 
 def _between[Rows](

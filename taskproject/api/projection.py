@@ -98,7 +98,6 @@ def _as_instant(field: Any, row: RowSQL) -> str:
 # By the very class: a subclass may show its value in another way.
 _KNOWN: Final[Mapping[type, Any]] = {
     serializers.IntegerField: _as_column,
-    serializers.BooleanField: _as_column,
     serializers.CharField: _as_column,
     TextField: _as_column,
     FlagField: _as_column,
@@ -111,13 +110,9 @@ _KNOWN: Final[Mapping[type, Any]] = {
 
 @dataclass(frozen=True, slots=True)
 class Projection:
-    """The members of a JSON object as SQL, by name, in the order of the serializer's fields.
-
-    Two are equal if they show the same members by the same serializer.
-    """
+    """The members of a JSON object as SQL, by name, in the order of the serializer's fields."""
 
     serializer: type[serializers.Serializer[Any]]
-    names: tuple[str, ...] = field(hash=False)  # hashing them with each request would be felt
     model: type[Model] = field(compare=False)
     members: Mapping[str, Any] = field(compare=False)
 
@@ -129,20 +124,17 @@ class Projection:
 
 
 @cache
-def projection_of(
-    serializer_class: type[serializers.Serializer[Any]], names: tuple[str, ...] | None = None
-) -> Projection | None:
-    """The projection of a serializer, or of some of its fields.
+def projection_of(serializer_class: type[serializers.Serializer[Any]]) -> Projection | None:
+    """The projection of a serializer.
 
-    None if one of them is not known here, or the serializer does not say of which `model` it shows
-    the rows.
+    None if a field of it is not known here, or it does not say of which `model` it shows the rows.
     """
     model: type[Model] | None = getattr(serializer_class, "model", None)
     fields: dict[str, Any] = dict(serializer_class().fields)
-    shown = {name: fields[name] for name in names or fields if not fields[name].write_only}
+    shown = {name: each for name, each in fields.items() if not each.write_only}
     if model is None or not all(map(_is_known, shown.values())):
         return None
-    return Projection(serializer_class, tuple(shown), model, shown)
+    return Projection(serializer_class, model, shown)
 
 
 def _is_known(field: Any) -> bool:

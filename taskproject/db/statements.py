@@ -26,7 +26,7 @@ from taskproject.db.backend.cursors import note_binding, session_binding
 from taskproject.db.context import require_tenant_id, tenant_setting
 from taskproject.db.slots import TENANT
 
-PREPARED_MAX: Final = 100  # of a connection; one takes PostgreSQL some 50 to 150 KiB
+PREPARED_MAX: Final = 100  # of a connection; a page of tasks takes PostgreSQL 200 KiB
 _SLOT: Final = re.compile("\0(\\w+)\0")
 
 Row = tuple[bytes | None, ...]
@@ -87,7 +87,8 @@ class _PreparedCursor:
     """Runs one statement as a prepared one, and for execute wrappers whatever else they ask for.
 
     A wrapper that puts words in front of the statement, as EXPLAIN is, gets them in front of the
-    prepared one, and so the plan that is really used.
+    prepared one, and so the plan that is really used. What it changes in another way, such as a
+    comment behind the statement, is sent unprepared.
     """
 
     def __init__(self, connection: Any, statement: Statement) -> None:
@@ -96,11 +97,11 @@ class _PreparedCursor:
         self.rows: list[Row] = []
 
     def execute(self, sql: str, params: Any, many: bool, context: Any) -> None:
-        before = sql.removesuffix(self._statement.text)
-        if before == sql and before:
-            raise ValueError("A prepared statement can be preceded by something, not replaced.")
         with self._connection.wrap_database_errors:
-            self.rows = self._run(before, params)
+            if sql.endswith(self._statement.text):
+                self.rows = self._run(sql.removesuffix(self._statement.text), params)
+            else:
+                self.rows = self._run_other(sql, params)
 
     def fetchone(self) -> tuple[str | None, ...] | None:
         """The next row, as text."""
@@ -126,6 +127,12 @@ class _PreparedCursor:
                 raise
             return self._sent(psycopg_connection, before, params)
 
+    def _run_other(self, sql: str, params: tuple[str | None, ...]) -> list[Row]:
+        connection = self._connection.connection
+        with connection.cursor() as cursor:
+            cursor.bind()
+        return _rows_of(connection.pgconn.exec_params(sql.encode(), _encoded(params)))
+
     def _sent(self, connection: Any, before: str, params: tuple[str | None, ...]) -> list[Row]:
         pgconn = connection.pgconn
         self._prepare(connection)
@@ -133,16 +140,11 @@ class _PreparedCursor:
         if binding or before:
             result = pgconn.exec_(f"{binding};{before}{self._call(pgconn, params)}".encode())
         else:
-            values = [None if each is None else each.encode() for each in params]
-            result = pgconn.exec_prepared(self._statement.name, values)
-        if result.status != ExecStatus.TUPLES_OK:
-            raise _error_of(result)
+            result = pgconn.exec_prepared(self._statement.name, _encoded(params))
+        rows = _rows_of(result)
         if binding:
             note_binding(connection, tenant_setting())
-        return [
-            tuple(result.get_value(row, column) for column in range(result.nfields))
-            for row in range(result.ntuples)
-        ]
+        return rows
 
     def _prepare(self, connection: Any) -> None:
         prepared = prepared_on(connection)
@@ -166,6 +168,19 @@ class _PreparedCursor:
         )
         arguments = f"({given})" if given else ""
         return f"EXECUTE {self._statement.name.decode()}{arguments}"
+
+
+def _encoded(params: tuple[str | None, ...]) -> list[bytes | None]:
+    return [None if each is None else each.encode() for each in params]
+
+
+def _rows_of(result: Any) -> list[Row]:
+    if result.status != ExecStatus.TUPLES_OK:
+        raise _error_of(result)
+    return [
+        tuple(result.get_value(row, column) for column in range(result.nfields))
+        for row in range(result.ntuples)
+    ]
 
 
 def _error_of(result: Any) -> Exception:

@@ -168,7 +168,7 @@ def _change(shown_by: Projection, names: tuple[str, ...], by_id: bool) -> Statem
     version = f"{slot('if_version')}::bigint"
     return Statement.of(
         f"WITH {_PERSON + ', ' if 'assignee' in names else ''}"
-        f"was AS MATERIALIZED (SELECT id, version, completed_at, {', '.join({*new, 'status'})}"
+        f"was AS MATERIALIZED (SELECT id, version, completed_at, {', '.join(new)}"
         f" FROM task WHERE tenant_id = {_TENANT} AND {where} AND deleted_at IS NULL"
         " FOR NO KEY UPDATE),"
         " locked AS MATERIALIZED (SELECT clock_timestamp() AS moment FROM was),"

@@ -29,9 +29,9 @@ from taskproject.db.backend.operations import DatabaseOperations
 from taskproject.db.backend.schema import DatabaseSchemaEditor
 from taskproject.db.backend.verification import verify_session
 
-# What is prepared is planned once on a connection, for every tenant and value alike. Left to
-# itself, PostgreSQL would plan it anew for each request where it takes the tenant for a small one.
-# What Django's cursors send is never prepared, and stays as it is.
+# What is prepared has one plan on a connection from its first run on, for every tenant and value
+# alike: the plan that tests look at. What Django's cursors send is never prepared, and stays as it
+# is. See docs/decisions/0013.
 _PLANS_OF_PREPARED: Final = "-c plan_cache_mode=force_generic_plan"
 
 
@@ -117,11 +117,6 @@ class DatabaseWrapper(base.DatabaseWrapper):
             raise
         return connection
 
-    def _set_autocommit(self, autocommit: bool) -> None:
-        # At each checkout, where `check_out` has seen to it.
-        if self.connection.autocommit != autocommit:
-            super()._set_autocommit(autocommit)  # type: ignore[misc]
-
     def create_cursor(self, name: str | None = None) -> Any:
         if not name or self.acts_as_owner:
             return super().create_cursor(name)
@@ -177,16 +172,12 @@ class DatabaseWrapper(base.DatabaseWrapper):
             self._app_settings = None
 
     def _verify(self, connection: Any) -> None:
-        if getattr(connection, "is_verified", False):
-            return
         settings = self.settings_dict
         key = tuple(str(settings[name]) for name in ("HOST", "PORT", "NAME", "USER"))
-        if self.acts_as_owner or self.alias == NO_DB_ALIAS:
+        if self.acts_as_owner or self.alias == NO_DB_ALIAS or key in self._verified:
             return
-        if key not in self._verified:
-            verify_session(connection, by_transaction=self.binds_by_transaction)
-            self._verified.add(key)
-        connection.is_verified = True
+        verify_session(connection, by_transaction=self.binds_by_transaction)
+        self._verified.add(key)
 
     def _discard(self, connection: Any) -> None:
         if self.pool:

@@ -226,6 +226,18 @@ def test_a_wrapper_that_explains_sees_the_plan_that_is_used(cast: Cast) -> None:
     assert "$1" in str(plan), "the plan that serves every tenant"
 
 
+def test_a_wrapper_that_changes_it_gets_what_it_asks_for(cast: Cast) -> None:
+    def comment(execute: Any, sql: Any, params: Any, many: bool, context: Any) -> Any:
+        return execute(f"{sql} /* from a test */", params, many, context)
+
+    with alpha_on_a_new_session(cast):
+        with connection.execute_wrapper(comment):
+            assert titles("alpha") == ["alpha 100 %"]
+            with tenant_context(cast.beta):
+                assert titles() == ["beta 100 %"]
+        assert prepared() == 0
+
+
 def test_a_log_of_queries_sees_it_and_gets_the_same_rows(cast: Cast) -> None:
     with alpha_on_a_new_session(cast), CaptureQueriesContext(connection) as queries:
         assert titles("alpha 100 ") == ["alpha 100 %"]

@@ -28,7 +28,7 @@ from tasks.benchmarks.loader import BadAnswer, closed_loop
 from tasks.benchmarks.processes import cpu_ns, cpu_seconds, descendants
 from tasks.benchmarks.requests import OPERATIONS, Operation, callers, operations
 
-_DATABASE: Final = "tasks_benchmark"
+_DATABASE: Final = "tasks_benchmark_{}"
 _LOG_BYTES: Final = 3_000
 _HELP: Final = """\
 Measures the REST API's paths against the usual ones, by HTTP on this machine:
@@ -116,13 +116,17 @@ class Command(BaseCommand):
                 continue
             figures = {path: Figures() for path in operation.paths}
             for number in range(-1, rounds):  # one round more, to warm up
-                self.stderr.write(f"{operation.name}: round {number + 1} of {rounds}", ending="\r")
+                self._progress(f"{operation.name}: round {number + 1} of {rounds}")
                 for path in random.sample(list(figures), len(figures)):
                     into = figures[path] if number >= 0 else Figures()
                     _measure(operation, path, into, port, server, database, **options)
             found[operation.name] = figures
-        self.stderr.write(" " * 60, ending="\r")
+        self._progress("")
         return found
+
+    def _progress(self, text: str) -> None:
+        if self.stderr.isatty():
+            self.stderr.write(f"{text:60}", ending="\r")
 
     def _report(self, operation: str, paths: dict[str, Figures]) -> None:
         self.stdout.write(f"\n{operation}")
@@ -191,9 +195,9 @@ def _measure(
 
 @contextmanager
 def _database(tasks: int, *, keep: bool) -> Iterator[None]:
-    """A database of its own, with made-up tasks, that the connection goes to."""
+    """A database of its own, with that many made-up tasks, that the connection goes to."""
     own = connection.settings_dict["NAME"]
-    connection.settings_dict["TEST"]["NAME"] = _DATABASE
+    connection.settings_dict["TEST"]["NAME"] = _DATABASE.format(tasks)
     connection.creation.create_test_db(verbosity=0, autoclobber=True, serialize=False, keepdb=keep)
     try:
         with connection.cursor() as cursor:

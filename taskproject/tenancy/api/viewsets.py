@@ -19,7 +19,7 @@ from rest_framework.response import Response
 from rest_framework.serializers import Serializer
 from rest_framework.viewsets import GenericViewSet
 
-from taskproject.api.bodies import BodyType, body_type, validated
+from taskproject.api.bodies import BodyType, body_type
 from taskproject.api.conditional import entity_tag, expected_version, is_fresh
 from taskproject.api.dispatch import LeanAPIView, Negotiation
 from taskproject.api.fields import StrictSerializer
@@ -201,9 +201,10 @@ class TenantViewSet(LeanAPIView, RateLimitedView, GenericViewSet[Any]):
 
         Raises `ValidationError` that points at each field which is not valid.
         """
-        if (sent := self.sent(partial=partial)) is not None:
+        kind = self._body_type(partial=partial)
+        if kind is not None and (sent := self.sent(partial=partial)) is not None:
             with suppress(ValidationError):  # a name that nobody has
-                return validated(sent, self._body_fields(partial=partial), partial=partial)
+                return kind.validated(sent)
         data = members_of(self.request.data)
         serializer = self.get_serializer(data=data, partial=partial)
         serializer.is_valid(raise_exception=True)
@@ -220,10 +221,6 @@ class TenantViewSet(LeanAPIView, RateLimitedView, GenericViewSet[Any]):
     def _body_type(self, *, partial: bool) -> BodyType | None:
         serializer_class: Any = self.get_serializer_class()
         return body_type(serializer_class, partial=partial)
-
-    def _body_fields(self, *, partial: bool) -> Mapping[str, Any]:
-        kind = self._body_type(partial=partial)
-        return kind.fields if kind else {}
 
     def shown_rows(self, rows: Sequence[Any]) -> Any:
         """The rows of a list as they are shown. No statement but what a resource adds."""
@@ -270,15 +267,9 @@ class TenantViewSet(LeanAPIView, RateLimitedView, GenericViewSet[Any]):
         if cursor is None:
             return None
         query = [(name, text) for name, text in self._query.items() if name != "cursor"]
-        path = iri_to_uri(self.request._request.path)
-        return f"{self._origin}{path}?{urlencode([*query, ('cursor', cursor)])}"
-
-    @property
-    def _origin(self) -> str:
-        """Scheme and host, as the client has named them."""
         asked: Any = self.request._request
-        host = getattr(asked, "checked_host", None) or asked.get_host()
-        return f"{asked.scheme}://{host}"
+        address = f"{iri_to_uri(asked.path)}?{urlencode([*query, ('cursor', cursor)])}"
+        return f"{asked.scheme}://{asked.get_host()}{address}"
 
     @property
     def _query(self) -> QueryDict:

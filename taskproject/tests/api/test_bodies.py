@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from rest_framework import serializers
 
 from projects.api.serializers import ProjectChangeSerializer, ProjectSerializer
-from taskproject.api.bodies import body_type, validated
+from taskproject.api.bodies import body_type
 from taskproject.api.fields import IdField, StrictSerializer, TextField
 from taskproject.api.parsing import Body, BodyRefused
 from taskproject.db.context import tenant_context
@@ -144,7 +144,7 @@ def by_type(serializer: Any, raw: bytes, *, partial: bool) -> Any:
     if sent is None:
         return None
     try:
-        return validated(sent, kind.fields, partial=partial)
+        return kind.validated(sent)
     except serializers.ValidationError:
         return None
 
