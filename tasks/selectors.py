@@ -276,7 +276,7 @@ def label_list() -> QuerySet[Label]:
     return Label.objects.annotate(folded=Lower("name"))  # index: label_name_uniq
 
 
-def task_labels(*, task_id: int) -> QuerySet[Label]:
+def task_labels(*, task_id: Id) -> QuerySet[Label]:
     """The labels of a task, by name."""
     return Label.objects.filter(  # index: task_label_uniq
         task_labels__task_id=task_id

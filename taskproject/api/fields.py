@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import datetime
+from functools import cache
 from typing import Any, ClassVar, Final
 
 from django.core.exceptions import ValidationError as DjangoValidationError
@@ -128,14 +129,42 @@ class IdField(serializers.Field):  # type: ignore[type-arg]
         return int(data)
 
 
+def only(members: Collection[str] | None) -> dict[str, Any]:
+    """The argument of a serializer that shows some members; none if it is to show what it does."""
+    return {} if members is None else {"members": members}
+
+
+@cache
+def included_in(serializer_class: type[serializers.BaseSerializer[Any]]) -> tuple[str, ...]:
+    """The names of the fields that a serializer shows only where they are asked for: those that say
+    `included`."""
+    declared: Mapping[str, Any] = getattr(serializer_class, "_declared_fields", {})
+    return tuple(name for name, each in declared.items() if getattr(each, "included", False))
+
+
 class StrictSerializer(serializers.Serializer):  # type: ignore[type-arg]
     """Refuses what it does not know: a misspelt field would otherwise be ignored in silence.
 
     So are fields that can't be set: one that is sent back unchanged has to be left out. `example`
-    has a value for each field, for the OpenAPI document.
+    has a value for each field, for the OpenAPI document. With `members` it has those fields only; a
+    field that is `included` is there only if it is named.
     """
 
     example: ClassVar[Mapping[str, Any]] = {}
+
+    def __init__(self, *args: Any, members: Collection[str] | None = None, **kwargs: Any) -> None:
+        self._members = members
+        super().__init__(*args, **kwargs)
+
+    def get_fields(self) -> dict[str, Any]:
+        """The fields whose names are among `members`; without them all that are not included."""
+        fields = super().get_fields()
+        members, more = self._members, included_in(type(self))
+        return {
+            name: each
+            for name, each in fields.items()
+            if (name not in more if members is None else name in members)
+        }
 
     def run_validation(self, data: Any = empty) -> Any:
         refused = self._refused(data) if isinstance(data, Mapping) else {}

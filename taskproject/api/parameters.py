@@ -123,6 +123,24 @@ def text(
     )
 
 
+def some_of(names: Collection[str], description: str, *, example: int = 1) -> Parameter:
+    """Some of a few names with commas between them, each once at most; `example` says how many the
+    example has. The value is a tuple of them."""
+    known = tuple(names)
+    return Parameter(
+        read=lambda given: _names(given, known),
+        must=f"one or more of {', '.join(known)}, with commas between them",
+        description=description,
+        schema={
+            "type": "array",
+            "items": {"type": "string", "enum": list(known)},
+            "minItems": 1,
+            "uniqueItems": True,
+        },
+        example=",".join(known[:example]),
+    )
+
+
 def whole(minimum: int, maximum: int, description: str, *, default: int) -> Parameter:
     """A whole number in a range; `default` is what goes unsaid."""
     return Parameter(
@@ -136,6 +154,13 @@ def whole(minimum: int, maximum: int, description: str, *, default: int) -> Para
 
 def _refuse(text: str) -> Any:
     raise ValueError(text)
+
+
+def _names(given: str, known: tuple[str, ...]) -> tuple[str, ...]:
+    names = tuple(given.split(","))
+    if len(set(names)) < len(names) or not set(names) <= set(known):
+        raise ValueError(given)
+    return names
 
 
 def _whole(given: str, minimum: int, maximum: int) -> int:

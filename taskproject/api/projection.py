@@ -13,10 +13,11 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from functools import cache
+from functools import lru_cache
 from typing import Any, Final, Protocol, runtime_checkable
 
 from django.db.models import DateTimeField, ForeignKey, IntegerField, Model, QuerySet
+from django.db.models.expressions import RawSQL
 from rest_framework import serializers
 
 from taskproject.api.fields import (
@@ -26,6 +27,7 @@ from taskproject.api.fields import (
     InstantField,
     TextField,
     WordField,
+    only,
 )
 from taskproject.db.keyset import Keyset
 from taskproject.db.slots import TENANT, slot, slotted_sql
@@ -38,15 +40,20 @@ class RowSQL:
     It notes what was asked for: the columns that the inner query has to read, and the joins.
     """
 
-    def __init__(self, model: type[Model]) -> None:
+    def __init__(self, model: type[Model], alias: str = "shown_row") -> None:
         self._model = model
+        self._alias = alias
         self.columns: dict[str, None] = {}
         self.joins: dict[str, str] = {}
 
     def column(self, name: str) -> str:
         """A column of the row, by the name of the attribute that has its value."""
         self.columns[name] = None
-        return f'shown_row."{name}"'
+        return f'{self._alias}."{name}"'
+
+    def expression(self, name: str) -> RawSQL:
+        """The same for a queryset that looks for rows by it."""
+        return RawSQL(self.column(name), ())  # noqa: S611  # a name of the model's own
 
     def name(self, relation: str, column: str) -> str:
         """A column of the row that `relation` points to; null if it points to none.
@@ -68,6 +75,18 @@ class RowSQL:
             f' AS "{relation}_{column}" ON true'
         )
         return f'"{relation}_{column}"."{column}"'
+
+    def rows(self, rows: QuerySet[Any], written: Callable[[RowSQL], str]) -> str:
+        """An array of the rows of a queryset, in its order, each with the members that `written`
+        gives of it. They are looked up for each row of the page, like a name."""
+        inner = RowSQL(rows.model, "included_row")
+        members = written(inner)
+        return (
+            "(SELECT coalesce(json_agg(row_to_json(included) ORDER BY included_row.n), '[]')"
+            f" FROM (SELECT row_number() OVER () AS n, found.*"
+            f" FROM ({slotted_sql(rows.values(*inner.columns))}) AS found) AS included_row"
+            f" {joined(members, inner, 'included')})"
+        )
 
 
 @runtime_checkable
@@ -110,9 +129,13 @@ _KNOWN: Final[Mapping[type, Any]] = {
 
 @dataclass(frozen=True, slots=True)
 class Projection:
-    """The members of a JSON object as SQL, by name, in the order of the serializer's fields."""
+    """The members of a JSON object as SQL, by name, in the order of the serializer's fields.
+
+    `names` are those that were asked for; None stands for what the serializer shows by itself.
+    """
 
     serializer: type[serializers.Serializer[Any]]
+    names: tuple[str, ...] | None
     model: type[Model] = field(compare=False)
     members: Mapping[str, Any] = field(compare=False)
 
@@ -123,18 +146,22 @@ class Projection:
         )
 
 
-@cache
-def projection_of(serializer_class: type[serializers.Serializer[Any]]) -> Projection | None:
-    """The projection of a serializer.
+@lru_cache(maxsize=500)  # clients choose the names
+def projection_of(
+    serializer_class: type[serializers.Serializer[Any]], names: tuple[str, ...] | None = None
+) -> Projection | None:
+    """The projection of a serializer, of all that it shows or of the members of those names.
 
     None if a field of it is not known here, or it does not say of which `model` it shows the rows.
     """
     model: type[Model] | None = getattr(serializer_class, "model", None)
-    fields: dict[str, Any] = dict(serializer_class().fields)
-    shown = {name: each for name, each in fields.items() if not each.write_only}
-    if model is None or not all(map(_is_known, shown.values())):
+    if model is None:
         return None
-    return Projection(serializer_class, model, shown)
+    fields: dict[str, Any] = dict(serializer_class(**only(names)).fields)
+    shown = {name: each for name, each in fields.items() if not each.write_only}
+    if not all(map(_is_known, shown.values())):
+        return None
+    return Projection(serializer_class, names, model, shown)
 
 
 def _is_known(field: Any) -> bool:
@@ -148,9 +175,9 @@ def _sql_of(field: Any, row: RowSQL) -> str:
     return written
 
 
-def joined(members: str, row: RowSQL) -> str:
-    """What stands behind `FROM … AS shown_row`, so that `shown` is the object with the members."""
-    return f"{' '.join(row.joins.values())} CROSS JOIN LATERAL (SELECT {members}) AS shown"
+def joined(members: str, row: RowSQL, name: str = "shown") -> str:
+    """What stands behind the row in FROM, so that `name` is the object with the members."""
+    return f"{' '.join(row.joins.values())} CROSS JOIN LATERAL (SELECT {members}) AS {name}"
 
 
 @dataclass(frozen=True, slots=True)

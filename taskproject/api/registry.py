@@ -6,7 +6,7 @@ OpenAPI document shows it, and the plan tests hold each entry to its index and i
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
@@ -160,14 +160,20 @@ class Listing:
         return (*self.filters, *PAGING)
 
     def choose(
-        self, query: QueryDict, *, actor_id: int, place: Mapping[str, Any] | None = None
+        self,
+        query: QueryDict,
+        *,
+        actor_id: int,
+        place: Mapping[str, Any] | None = None,
+        also: Collection[str] = (),
     ) -> Choice:
         """Find the access that serves a query. No statement.
 
-        Raises `InvalidParameter` for an unknown, repeated or malformed parameter, and
-        `UnservedCombination` for filters and a sort that no access serves together.
+        `also` are the names of parameters that are read elsewhere. Raises `InvalidParameter` for
+        an unknown, repeated or malformed parameter, and `UnservedCombination` for filters and a
+        sort that no access serves together.
         """
-        refuse_unknown(query, allowed=self.parameters)
+        refuse_unknown(query, allowed=(*self.parameters, *also))
         asked = self._asked(query, actor_id, place)
         given = frozenset(asked.values)
         sort = query.get("sort")

@@ -21,7 +21,8 @@ from drf_spectacular.plumbing import ResolvedComponent, append_meta
 from rest_framework import serializers
 from rest_framework.permissions import SAFE_METHODS
 
-from taskproject.api.fields import WordField
+from taskproject.api.fields import WordField, included_in
+from taskproject.api.included import IncludedRows
 from taskproject.api.pagination import MAX_LIMIT
 from taskproject.api.schema_answers import (
     HEADERS,
@@ -40,6 +41,7 @@ from taskproject.api.schema_lists import (
     filters_of,
     paging_of,
 )
+from taskproject.api.sparse import sparse_parameters
 
 _JSON: Final = "application/json"
 _WITH_BODY: Final = frozenset({"create", "partial_update"})
@@ -66,7 +68,11 @@ class ApiSchema(AutoSchema):
         """The serializer of the answer; None if there is nothing to say."""
         nothing = None if self.action == "destroy" else self.view.serializer_class
         chosen = self.view.answers.get(self.action, nothing)
-        return chosen() if chosen else None
+        return _with_all_members(chosen) if chosen else None
+
+    @property
+    def _is_sparse(self) -> bool:
+        return self.action in self.view.sparse
 
     @property
     def _traits(self) -> Traits:
@@ -145,6 +151,8 @@ class ApiSchema(AutoSchema):
         if listing := self.view.listings.get(self.action):
             found += filters_of(listing.filters)
             found += paging_of(listing) if traits.pages else []
+        if self._is_sparse:
+            found += filters_of(sparse_parameters(self.view.serializer_class))
         if traits.conditional:
             found.append(IF_MATCH)
         if traits.tagged and not traits.writes:
@@ -181,7 +189,7 @@ class ApiSchema(AutoSchema):
         headers += ["ETag"] if traits.tagged else []
         headers += ["Link"] if "next" in answer.fields else []
         body = {
-            "schema": self.resolve_serializer(answer, "response").ref,
+            "schema": self._shown(answer),
             "example": _example_of(answer),
         }
         if self.action == "create":
@@ -201,7 +209,11 @@ class ApiSchema(AutoSchema):
             "description": "Rows in the order of the list, and the addresses of the pages beside "
             "this one; null where there is none.",
             "properties": {
-                "results": {"type": "array", "items": component.ref, "maxItems": MAX_LIMIT},
+                "results": {
+                    "type": "array",
+                    "items": self._shown(answer),
+                    "maxItems": MAX_LIMIT,
+                },
                 "next": link,
                 "previous": link,
             },
@@ -211,6 +223,20 @@ class ApiSchema(AutoSchema):
         following = _PAGE_LINK.format(self.path.rpartition("}/")[2])
         example = {"results": [_example_of(answer)], "next": following, "previous": None}
         return {"schema": ref, "example": example}
+
+    def _shown(self, answer: serializers.Serializer[Any]) -> Schema:
+        """An object: whole, or in an answer that can be sparse also a part of one."""
+        whole = self.resolve_serializer(answer, "response")
+        if not self._is_sparse:
+            ref: Schema = whole.ref
+            return ref
+        part = {
+            "type": "object",
+            "description": f"The members of a {whole.name} that `fields` asked for.",
+            "properties": whole.schema["properties"],
+            "minProperties": 1,
+        }
+        return {"anyOf": [whole.ref, self._component("schemas", f"{whole.name}Part", part)]}
 
     # --- What bodies are made of ----------------------------------------------------------------
 
@@ -222,6 +248,10 @@ class ApiSchema(AutoSchema):
             meta.pop("default", None)
         if isinstance(field, WordField):
             return append_meta(self._word(field), meta)
+        if isinstance(field, IncludedRows):
+            rows = self.resolve_serializer(field.serializer_class(), "response").ref
+            said = {"description": "Only where `include` asks for it.", "readOnly": True}
+            return {"type": "array", "items": rows, "maxItems": field.max_length, **said}
         if isinstance(field, serializers.ChoiceField):
             return append_meta({"type": "string", "enum": list(field.choices)}, meta)
         # A field says by itself what it takes and shows if DRF does not know it.
@@ -252,7 +282,9 @@ class ApiSchema(AutoSchema):
         if direction == "request":
             found["additionalProperties"] = False  # a misspelt member is refused
         else:
-            found["required"] = list(found["properties"])  # each answer has them all
+            more = included_in(serializer.__class__)
+            # Each answer has them all, but for what is only there if it was asked for.
+            found["required"] = [name for name in found["properties"] if name not in more]
         return found
 
     def _component(self, kind: str, name: str, content: Schema) -> Schema:
@@ -291,6 +323,13 @@ def _text_of(documented: Any) -> str:
 def _resource(view: Any) -> str:
     name: str = view.serializer_class.__name__
     return name.removesuffix("Serializer")
+
+
+def _with_all_members(serializer_class: Any) -> Any:
+    """A serializer with what it can be asked to show."""
+    whole = serializer_class()
+    more = included_in(serializer_class)
+    return serializer_class(members=(*whole.fields, *more)) if more else whole
 
 
 def _has_version(serializer: Any) -> bool:

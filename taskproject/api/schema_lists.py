@@ -26,6 +26,8 @@ def documented(name: str, parameter: Parameter, *, place: str) -> dict[str, Any]
     """
     said: dict[str, Any] = {"in": place, "name": name, "description": parameter.description}
     example = _typed(parameter)
+    if parameter.schema["type"] == "array":
+        said |= {"style": "form", "explode": False}  # commas between the values
     if place == "path":
         return {**said, "required": True, "schema": dict(parameter.schema), "example": example}
     return {**said, "schema": {**parameter.schema, "examples": [example]}}
@@ -97,6 +99,9 @@ def access_table(listing: Listing, *, paged: bool = True) -> str:
     return "\n".join(f"| {' | '.join(row)} |" for row in rows)
 
 
-def _typed(parameter: Parameter) -> str | int:
+def _typed(parameter: Parameter) -> str | int | list[str]:
     """The example as JSON; parameters keep it as the text that stands in an address."""
-    return int(parameter.example) if parameter.schema["type"] == "integer" else parameter.example
+    kind = parameter.schema["type"]
+    if kind == "array":
+        return parameter.example.split(",")
+    return int(parameter.example) if kind == "integer" else parameter.example

@@ -59,6 +59,7 @@ BODIES_HEAD: Final = ["Body of", "Must have", "May have"]
 PLACES_HEAD: Final = ["In addresses", "Must be", "Names"]
 STATUSES_HEAD: Final = ["Status", "Codes", "Answered to"]
 SIZES_HEAD: Final = ["What", "At most"]
+MEMBERS_HEAD: Final = ["Takes `fields`", "`include`"]
 KINDS_HEAD: Final = ["Kind", "About", "`changes`"]
 
 
@@ -309,6 +310,22 @@ class TestStatuses:
                 assert answered == of_kind or kind == ELSEWHERE, (status, answered ^ of_kind)
 
 
+# --- Members --------------------------------------------------------------------------------------
+
+
+def test_what_takes_fields_and_include_stands_in_the_table_of_members() -> None:
+    expected = {
+        each.name: {parameter["name"]: parameter for parameter in each.said["parameters"]}
+        for each in of_tenants()
+    }
+
+    told = {bare(name): included for name, included in rows_of(MEMBERS_HEAD)}
+    assert sorted(told) == sorted(name for name, taken in expected.items() if "fields" in taken)
+    for name, included in told.items():
+        more = expected[name].get("include", {"schema": {"items": {"enum": []}}})
+        assert included == in_code(more["schema"]["items"]["enum"]), name
+
+
 # --- Lists ----------------------------------------------------------------------------------------
 
 
@@ -501,11 +518,14 @@ def message(text: str) -> tuple[str, dict[str, str], Any]:
 
 
 def differences(schema: dict[str, Any], value: Any, place: str = "") -> Iterator[str]:
-    """Where the members of a value are not exactly those of the schema."""
+    """Where the members of a value are not exactly those of the schema, of a whole object where a
+    part could stand; but for what is only shown where it is asked for."""
+    if "anyOf" in schema:
+        schema = schema["anyOf"][0]
     if "$ref" in schema:
         schema = component(schema["$ref"])
     if isinstance(value, dict) and "properties" in schema:
-        if odd := set(schema["properties"]) ^ set(value):
+        if odd := set(schema.get("required", schema["properties"])) ^ set(value):
             yield f"{place}: {sorted(odd)}"
         for name in set(schema["properties"]) & set(value):
             yield from differences(schema["properties"][name], value[name], f"{place}/{name}")

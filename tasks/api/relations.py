@@ -69,6 +69,7 @@ class TaskLabelViewSet(TenantViewSet):
     """The labels of a task."""
 
     serializer_class = LabelSerializer
+    sparse: ClassVar = frozenset()
     answers: ClassVar = {"update": None}
     conditional: ClassVar = frozenset()
     places: ClassVar = {**_OF_TASK, **LabelViewSet.places}

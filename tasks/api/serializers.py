@@ -8,6 +8,7 @@ from rest_framework import serializers
 
 from projects.api.fields import ProjectField
 from taskproject.api.fields import IdField, InstantField, StrictSerializer, TextField, WordField
+from taskproject.api.included import IncludedRows
 from taskproject.api.projection import RowSQL
 from taskproject.tenancy.api.fields import MemberField
 from taskproject.tenancy.api.serializers import CHANGE_WORDS
@@ -21,6 +22,8 @@ from tasks.models import (
     Status,
     Task,
 )
+from tasks.selectors import task_labels
+from tasks.services.relations import LABELS_PER_TASK
 
 COUNT_LIMIT: Final = 1_000
 
@@ -44,6 +47,22 @@ class TaskKeyField(serializers.Field):  # type: ignore[type-arg]
         return f"{row.name('project', 'key')} || '-' || {row.column('number')}"
 
 
+class LabelSerializer(StrictSerializer):
+    """A label. Two names that differ in case only are one."""
+
+    id = serializers.IntegerField(read_only=True)
+    name = TextField(max_length=50)
+    colour = TextField(
+        pattern=COLOUR_PATTERN,
+        required=False,
+        error_messages={"invalid": "A colour reads #rrggbb."},
+    )
+    version = serializers.IntegerField(read_only=True)
+
+    model: ClassVar = Label
+    example: ClassVar = {"id": 5, "name": "security", "colour": "#c2410c", "version": 1}
+
+
 class TaskSerializer(StrictSerializer):
     """A task. `key` is its name among people, `WEB-42`, and never changes."""
 
@@ -65,6 +84,9 @@ class TaskSerializer(StrictSerializer):
     created_at = InstantField(read_only=True)
     updated_at = InstantField(read_only=True)
     deleted_at = InstantField(read_only=True, allow_null=True)
+    labels = IncludedRows(
+        LabelSerializer, lambda pk: task_labels(task_id=pk), max_length=LABELS_PER_TASK
+    )
 
     model: ClassVar = Task
     example: ClassVar = {
@@ -98,22 +120,6 @@ class ProjectTaskSerializer(TaskSerializer):
     """A task that is made in the project that the address names."""
 
     project = ProjectField(read_only=True)
-
-
-class LabelSerializer(StrictSerializer):
-    """A label. Two names that differ in case only are one."""
-
-    id = serializers.IntegerField(read_only=True)
-    name = TextField(max_length=50)
-    colour = TextField(
-        pattern=COLOUR_PATTERN,
-        required=False,
-        error_messages={"invalid": "A colour reads #rrggbb."},
-    )
-    version = serializers.IntegerField(read_only=True)
-
-    model: ClassVar = Label
-    example: ClassVar = {"id": 5, "name": "security", "colour": "#c2410c", "version": 1}
 
 
 class CommentSerializer(StrictSerializer):

@@ -35,6 +35,7 @@ from taskproject.tenancy.models import Event, Membership
 from taskproject.tests import crowd as crowds
 from taskproject.tests.crowd import Sizes
 from tasks.api.listings import LISTINGS as OF_TASKS
+from tasks.api.listings import TASKS
 from tasks.api.serializers import (
     CommentSerializer,
     DependencySerializer,
@@ -188,10 +189,10 @@ def first_and_deepest(choice: Choice) -> list[list[Plan]]:
     return found
 
 
-def read(choice: Choice, place: Place) -> None:
+def read(choice: Choice, place: Place, members: tuple[str, ...] | None = None) -> None:
     """Read a page as a request does. A prepared statement is explained with the plan that serves
     every tenant and every value."""
-    projection = projection_of(SERIALIZERS[choice.served_by[0]])
+    projection = projection_of(SERIALIZERS[choice.served_by[0]], members)
     if projection is None:
         rows = named(choice.rows(), choice.access.names)
         list(choice.keyset.page(rows, key=place.key, within=choice.range, limit=LIMIT))
@@ -229,6 +230,35 @@ def test_on_the_giant_its_index_gives_the_rows_in_order(seats: dict[str, Seat], 
     for *_, plan in pages:
         complaints = plan.complaints(index=access.index, table=access.table, bounds=access.bounds)
         assert complaints == [], str(plan)
+
+
+@pytest.mark.parametrize("size", BY_SIZE)
+def test_the_labels_of_a_page_are_looked_up_for_its_tasks_alone(
+    seats: dict[str, Seat], size: str
+) -> None:
+    with tenant_context(seats[size].tenant):
+        choice = TASKS.choose(QueryDict(), actor_id=seats[size].actor_id)
+        plans = [plan_of(choice, ("id",)), plan_of(choice, ("id", "labels"))]
+        newest = Task.objects.filter(LIVE).order_by("-created_at", "-id")[:LIMIT]
+        links = TaskLabel.objects.filter(task__in=list(newest)).count()
+
+    without, wanted = plans
+    bounds = ("tenant_id", "task_id")
+    assert links > LIMIT / 5, "the tasks have too few labels to tell"
+    assert (
+        wanted.complaints(index="task_label_uniq", table="task_label", bounds=bounds, may_sort=True)
+        == []
+    ), str(wanted)
+    assert wanted.uses_index("label_tpk"), str(wanted)
+    assert wanted.buffers - without.buffers <= 4 * LIMIT + 4 * links, str(wanted)
+
+
+def plan_of(choice: Choice, members: tuple[str, ...]) -> Plan:
+    """The plan of the first page with those members only."""
+    with plans_of(connection, analyze=True) as plans:
+        read(choice, Place(), members)
+    (plan,) = plans
+    return plan
 
 
 def test_every_list_of_every_view_is_in_the_registry() -> None:

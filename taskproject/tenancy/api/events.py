@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 from taskproject.tenancy.api.permissions import MANAGE
 from taskproject.tenancy.api.serializers import EventSerializer
@@ -19,6 +19,7 @@ class EventsViewSet(TenantViewSet):
     """
 
     serializer_class = EventSerializer
+    sparse: ClassVar = frozenset()
 
     def shown_rows(self, rows: Sequence[Event]) -> Any:
         words = {"people": people_in(rows), "sees_tokens": MANAGE.met_by(self.identity)}

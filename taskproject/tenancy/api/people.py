@@ -36,6 +36,7 @@ class TenantDetail(TenantViewSet):
     """The tenant itself."""
 
     serializer_class = TenantSerializer
+    sparse: ClassVar = frozenset()
     requirements: ClassVar = {"partial_update": OWN}
     answers: ClassVar = dict.fromkeys(("retrieve", "partial_update"), TenantWithRoleSerializer)
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
-from functools import cache
+from functools import lru_cache
 from typing import Any, ClassVar, Final
 from urllib.parse import urlencode
 
@@ -22,7 +22,7 @@ from rest_framework.viewsets import GenericViewSet
 from taskproject.api.bodies import BodyType, body_type
 from taskproject.api.conditional import entity_tag, expected_version, is_fresh
 from taskproject.api.dispatch import LeanAPIView, Negotiation
-from taskproject.api.fields import StrictSerializer
+from taskproject.api.fields import StrictSerializer, only
 from taskproject.api.pagination import Page, page_request, paginate, paginate_json
 from taskproject.api.parameters import Parameter, matching, refuse_unknown
 from taskproject.api.parsing import Body, BodyParser, members_of
@@ -30,6 +30,7 @@ from taskproject.api.problems import VersionMismatch
 from taskproject.api.projection import Projection, projection_of, row_statement
 from taskproject.api.registry import Listing
 from taskproject.api.rendering import WrittenJSON, WrittenResponse
+from taskproject.api.sparse import members_asked, sparse_parameters
 from taskproject.db.slots import Slot, tenant_of_slots
 from taskproject.db.statements import Statement, run
 from taskproject.db.values import storable_id
@@ -56,9 +57,13 @@ class TenantViewSet(LeanAPIView, RateLimitedView, GenericViewSet[Any]):
     with `serializer_class` if it is not named there; that it can answer with the `problems` that no
     other one has; that those in `conditional` honour `If-Match`; and what `places` says of the
     names in the address.
+
+    The rows that an action of `sparse` shows can be narrowed to some of their `members`.
     """
 
     serializer_class: type[Serializer[Any]]
+    sparse: ClassVar[frozenset[str]] = frozenset({"list", "retrieve"})
+    members: tuple[str, ...] | None = None
     content_negotiation_class = Negotiation
     parser_classes = (BodyParser,)
     http_method_names = ["get", "head", "post", "put", "patch", "delete"]
@@ -78,8 +83,10 @@ class TenantViewSet(LeanAPIView, RateLimitedView, GenericViewSet[Any]):
             raise VersionMismatch("What this changes has no entity tag: leave If-Match out.")
         # A method that the address does not take has no action: 405, whatever the query says.
         if self.action is not None and self.action not in self.listings:
-            allowed = self.parameters.get(self.action, ())
+            allowed = (*self.parameters.get(self.action, ()), *self._sparse_names)
             refuse_unknown(request.query_params, allowed=allowed)
+        if self._sparse_names:
+            self.members = members_asked(self._query, self.serializer_class)
         if self._takes_no_body:
             StrictSerializer(data=members_of(request.data)).is_valid(raise_exception=True)
 
@@ -98,6 +105,10 @@ class TenantViewSet(LeanAPIView, RateLimitedView, GenericViewSet[Any]):
     @property
     def _is_unconditional(self) -> bool:
         return self._changes and self.action not in self.conditional
+
+    @property
+    def _sparse_names(self) -> Collection[str]:
+        return sparse_parameters(self.serializer_class) if self.action in self.sparse else ()
 
     @property
     def _takes_no_body(self) -> bool:
@@ -136,7 +147,7 @@ class TenantViewSet(LeanAPIView, RateLimitedView, GenericViewSet[Any]):
         which raises what makes the whole list absent, such as `Task.DoesNotExist`.
         """
         query = self._query
-        choice = listing.choose(query, actor_id=self.actor_id, place=place)
+        choice = listing.choose(query, actor_id=self.actor_id, place=place, also=self._sparse_names)
         binding = {
             "list": listing.name,
             "tenant": self.identity.tenant_id,
@@ -164,7 +175,7 @@ class TenantViewSet(LeanAPIView, RateLimitedView, GenericViewSet[Any]):
     @property
     def projection(self) -> Projection | None:
         """How PostgreSQL writes what is shown; None where the serializer has to."""
-        return projection_of(self.serializer_class)
+        return projection_of(self.serializer_class, self.members)
 
     def found(self, selector: Callable[..., QuerySet[Any]], **values: Any) -> Response:
         """The one row that a selector finds by those values, as `shown` shows it. One statement.
@@ -228,7 +239,8 @@ class TenantViewSet(LeanAPIView, RateLimitedView, GenericViewSet[Any]):
 
     def _serialized(self, shown: Any, **options: Any) -> Any:
         # By the class of what is shown; `get_serializer` takes that of what an action reads.
-        return self.serializer_class(shown, context=self.get_serializer_context(), **options)
+        context = self.get_serializer_context()
+        return self.serializer_class(shown, context=context, **only(self.members), **options)
 
     def written(self, row: Any, *, status: int = 200, location: str | None = None) -> Response:
         """What PostgreSQL has written and answered with: its `json`, under the tag of its
@@ -285,7 +297,7 @@ def _response(shown: Any, *, status: int = 200, headers: Mapping[str, str]) -> R
     return Response(shown, status=status, headers=headers)
 
 
-@cache
+@lru_cache(maxsize=500)
 def _row_statement(
     projection: Projection, selector: Callable[..., QuerySet[Any]], names: tuple[str, ...]
 ) -> Statement:

@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
+from django.core.exceptions import ImproperlyConfigured
 from django.db.models import Model
 from django.http import QueryDict
 from hypothesis import HealthCheck, given, settings
@@ -17,9 +18,12 @@ from rest_framework import serializers
 
 from projects.api.serializers import ProjectSerializer
 from projects.models import Project
+from taskproject.api.fields import included_in, only
+from taskproject.api.included import IncludedRows
 from taskproject.api.pagination import PageRequest, paginate, paginate_json
 from taskproject.api.projection import projection_of, row_statement
 from taskproject.api.registry import Choice
+from taskproject.api.sparse import members_asked
 from taskproject.db.context import tenant_context
 from taskproject.db.slots import Slot, tenant_of_slots
 from taskproject.db.statements import run
@@ -40,9 +44,9 @@ from tasks.api.serializers import (
     LabelSerializer,
     TaskSerializer,
 )
-from tasks.models import Priority, Status
-from tasks.selectors import dependencies_of
-from tasks.services.relations import comment_add, dependency_add, label_create
+from tasks.models import Label, Priority, Status
+from tasks.selectors import dependencies_of, task_labels
+from tasks.services.relations import comment_add, dependency_add, label_create, task_label_add
 
 pytestmark = pytest.mark.django_db
 
@@ -86,9 +90,10 @@ def written(
     serializer: type[serializers.Serializer[Any]],
     row: Any,
     rows: Callable[[Any], Any] | None = None,
+    names: tuple[str, ...] | None = None,
 ) -> Any:
     """The object as PostgreSQL writes it, by the statement that details are read with."""
-    projection = projection_of(serializer)
+    projection = projection_of(serializer, names)
     assert projection is not None, "the serializer has a field that is not compiled"
     model: Any = type(row)
     find = rows or (lambda pk: model._base_manager.filter(pk=pk))
@@ -99,9 +104,11 @@ def written(
     return json.loads(body)
 
 
-def shown(serializer: type[serializers.Serializer[Any]], row: Any) -> Any:
+def shown(
+    serializer: type[serializers.Serializer[Any]], row: Any, names: tuple[str, ...] | None = None
+) -> Any:
     """The same as the serializer shows it, through JSON."""
-    return json.loads(json.dumps(dict(serializer(row).data)))
+    return json.loads(json.dumps(dict(serializer(row, **only(names)).data)))
 
 
 def changed(row: Model, **values: Any) -> Any:
@@ -219,6 +226,73 @@ def test_a_tenant_and_a_dependency(cast: Cast, project: Project) -> None:
         assert written(DependencySerializer, dependency, named) == shown(
             DependencySerializer, dependency
         )
+
+
+@on_real_rows
+@given(names=st.lists(texts.filter(lambda text: len(text) <= 50), max_size=4, unique_by=str.lower))
+def test_the_labels_that_are_included_in_a_task(
+    cast: Cast, project: Project, names: list[str]
+) -> None:
+    with rolled_back_in(cast):
+        task = make_task(project, cast.alice)
+        other = make_task(project, cast.alice)
+        for number in range(len(names)):
+            label = label_create(name=f"L{number}", actor_id=cast.alice.pk)
+            task_label_add(task_id=task.pk, label_id=label.pk, actor_id=cast.alice.pk)
+            task_label_add(task_id=other.pk, label_id=label.pk, actor_id=cast.alice.pk)
+        unused = label_create(name="unused", actor_id=cast.alice.pk)
+        for number, name in enumerate(names):
+            Label.objects.filter(name=f"L{number}").update(name=name)
+
+        found = written(TaskSerializer, task, names=("labels",))
+
+        assert found == shown(TaskSerializer, task, ("labels",))
+        assert {each["name"] for each in found["labels"]} == set(names) - {unused.name}
+
+
+@on_real_rows
+@given(data=st.data())
+def test_any_choice_of_members(cast: Cast, project: Project, data: st.DataObject) -> None:
+    with rolled_back_in(cast):
+        task = make_task(project, cast.alice)
+        label = label_create(name="Odd", actor_id=cast.alice.pk)
+        task_label_add(task_id=task.pk, label_id=label.pk, actor_id=cast.alice.pk)
+        comment = comment_add(task_id=task.pk, body="Hm", actor_id=cast.bob.pk)
+        comment.refresh_from_db()
+        blocker = make_task(project, cast.alice)
+        dependency_add(blocker_id=blocker.pk, blocked_id=task.pk, actor_id=cast.alice.pk)
+        token = token_issue(user_id=cast.bob.pk, name="Odd").token
+        token.refresh_from_db()
+        rows: dict[Any, Any] = {
+            TaskSerializer: task,
+            ProjectSerializer: Project.objects.get(pk=project.pk),
+            LabelSerializer: label,
+            CommentSerializer: comment,
+            DependencySerializer: dependencies_of(blocked_id=task.pk).get(),
+            MemberSerializer: Membership.objects.get(user=cast.vera),
+            TokenSerializer: token,
+        }
+        for serializer, row in rows.items():
+            own = list(serializer().fields)
+            query = QueryDict(mutable=True)
+            chosen = data.draw(st.lists(st.sampled_from(own), unique=True, min_size=1))
+            query["fields"] = ",".join(chosen)
+            if more := included_in(serializer):
+                query["include"] = ",".join(more)
+            names = members_asked(query, serializer)
+            find = None
+            if serializer is DependencySerializer:
+                find = lambda pk: dependencies_of(blocked_id=task.pk).filter(pk=pk)  # noqa: E731
+
+            found = written(serializer, row, find, names)
+
+            assert found == shown(serializer, row, names)
+            assert list(found) == [name for name in (*own, *more) if name in {*chosen, *more}]
+
+
+def test_rows_are_included_only_where_postgresql_can_write_them() -> None:
+    with pytest.raises(ImproperlyConfigured, match="EventSerializer has no projection"):
+        IncludedRows(EventSerializer, lambda pk: task_labels(task_id=pk), max_length=1)
 
 
 def test_a_serializer_with_a_field_that_is_not_known_has_no_projection() -> None:
