@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import itertools
 import json
+import re
 from dataclasses import dataclass
 from http.client import HTTPConnection
 from typing import Any, Final
 from urllib.parse import urlsplit
 
+from taskproject.api.pagination import DEFAULT_LIMIT, MAX_LIMIT
 from taskproject.db.context import tenant_context
 from taskproject.tenancy.models import Membership, Role, Tenant
 from taskproject.tenancy.services import token_issue
@@ -18,9 +20,11 @@ from tasks.models import LIVE, Task
 API: Final = "/api/v1/tenants/{}/tasks/"
 STOCK: Final = "/stock/v1/tenants/{}/tasks/"
 BARE: Final = "/bare/v1/tenants/{}/tasks/"
-OPERATIONS: Final = ("page-of-50", "detail", "create", "patch")
+OPERATIONS: Final = ("page-of-50", "depth", "members", "detail", "create", "patch")
 _TENANTS: Final = 5
 _TASKS: Final = 200
+_DEEP_PAGE: Final = 10_000
+_LIMIT: Final = re.compile(r"limit=\d+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,12 +38,31 @@ class Caller:
 
 
 @dataclass(frozen=True, slots=True)
+class Ratio:
+    """A figure of one path divided by that of another."""
+
+    words: str
+    figure: str
+    one: str
+    other: str
+
+
+API_TO_STOCK: Final = (
+    Ratio("api/stock requests/s", "requests_per_s", "api", "stock"),
+    Ratio("stock/api server CPU", "server_cpu_us", "stock", "api"),
+)
+API_TO_BARE: Final = Ratio("api/bare server CPU", "server_cpu_us", "api", "bare")
+
+
+@dataclass(frozen=True, slots=True)
 class Operation:
-    """One kind of request: the paths that answer it, by name, each with what it is sent."""
+    """One kind of request: the paths that answer it, by name, each with what it is sent; and what
+    is told of them."""
 
     name: str
     status: int
     paths: dict[str, list[bytes]]
+    ratios: tuple[Ratio, ...] = API_TO_STOCK
 
 
 def callers() -> list[Caller]:
@@ -67,7 +90,10 @@ def operations(port: int, by: list[Caller]) -> list[Operation]:
                 "stock": _pages(port, by, STOCK),
                 "bare": [_get(caller, BARE.format(caller.slug)) for caller in by],
             },
+            (*API_TO_STOCK, API_TO_BARE),
         ),
+        _depth(port, by[0]),
+        _members(by),
         Operation("detail", 200, {"api": _details(by, API), "stock": _details(by, STOCK)}),
         Operation("create", 201, {"api": _creates(by, API), "stock": _creates(by, STOCK)}),
         Operation("patch", 200, {"api": _patches(by, API), "stock": _patches(by, STOCK)}),
@@ -83,6 +109,53 @@ def _pages(port: int, by: list[Caller], address: str) -> list[bytes]:
         found += [_get(caller, first)] * 7
         found += [_get(caller, f"{second.path}?{second.query}")] * 3
     return _mixed(found, 10)
+
+
+def _depth(port: int, caller: Caller) -> Operation:
+    """The first page of a tenant's tasks, the second, which has a cursor too, and page 10,000 or
+    the last whole one."""
+    with tenant_context(Tenant.objects.get(slug=caller.slug).pk):
+        tasks = Task.objects.filter(LIVE).count()
+    number = min(_DEEP_PAGE, tasks // DEFAULT_LIMIT)
+    pages = {
+        f"page {each:,}": [_get(caller, _walked(port, caller, (each - 1) * DEFAULT_LIMIT))]
+        for each in (1, 2, number)
+    }
+    first, second, deep = pages
+    ratios = (
+        Ratio(f"{first}/{deep} requests/s", "requests_per_s", first, deep),
+        Ratio(f"{second}/{deep} requests/s", "requests_per_s", second, deep),
+        Ratio(f"{deep}/{second} database CPU", "database_cpu_us", deep, second),
+    )
+    return Operation("depth", 200, pages, ratios)
+
+
+def _walked(port: int, caller: Caller, rows: int) -> str:
+    """The address of the page of 50 behind so many rows: by following `next`."""
+    address = f"{API.format(caller.slug)}?limit={DEFAULT_LIMIT}"
+    while rows:
+        step = min(rows, MAX_LIMIT)
+        following = urlsplit(_asked(port, caller, _LIMIT.sub(f"limit={step}", address))["next"])
+        address = f"{following.path}?{following.query}"
+        rows -= step
+    return _LIMIT.sub(f"limit={DEFAULT_LIMIT}", address)
+
+
+def _members(by: list[Caller]) -> Operation:
+    """The first page with all members, with a few, and with what can be included."""
+    queries = {"whole": "", "fields": "?fields=key,title,status", "labels": "?include=labels"}
+    return Operation(
+        "members",
+        200,
+        {
+            name: [_get(each, API.format(each.slug) + query) for each in by]
+            for name, query in queries.items()
+        },
+        (
+            Ratio("fields/whole requests/s", "requests_per_s", "fields", "whole"),
+            Ratio("labels/whole requests/s", "requests_per_s", "labels", "whole"),
+        ),
+    )
 
 
 def _details(by: list[Caller], address: str) -> list[bytes]:

@@ -28,7 +28,6 @@ from tasks.benchmarks.loader import BadAnswer, closed_loop
 from tasks.benchmarks.processes import cpu_ns, cpu_seconds, descendants
 from tasks.benchmarks.requests import OPERATIONS, Operation, callers, operations
 
-_DATABASE: Final = "tasks_benchmark_{}"
 _LOG_BYTES: Final = 3_000
 _HELP: Final = """\
 Measures the REST API's paths against the usual ones, by HTTP on this machine:
@@ -38,6 +37,7 @@ Measures the REST API's paths against the usual ones, by HTTP on this machine:
           authentication, rate limit, tenants, events and versions
   bare    a WSGI function with the same token check, rate limit, binding and SQL
 
+Under depth, page 10,000 of the largest tenant, or its last one, beside page 1.
 All of them stand on one server with production's settings, and take turns in
 random order. It makes a database of its own, fills it, and drops it at the end.
 """
@@ -45,6 +45,8 @@ _EPILOG: Final = """\
 examples:
   manage.py benchmark_paths                          200,000 tasks, 7 rounds
   manage.py benchmark_paths --tasks 1000000 --keep   a big one, kept for the next run
+  manage.py benchmark_paths --tasks 1000000 --tenants 1 --only depth
+                                                     page 10,000 beside page 1
 
 exit codes: 0 measured; 1 it could not be measured; 130 interrupted
 """
@@ -82,6 +84,12 @@ class Command(BaseCommand):
                 metavar="N",
                 help=f"{says}, {least:,} or more (default: {default:,})",
             )
+        parser.add_argument(
+            "--tenants",
+            type=_at_least(1),
+            metavar="N",
+            help="how many tenants have them (default: one for each 1,000 tasks, at least 5)",
+        )
         parser.add_argument("--only", choices=OPERATIONS, help="one operation (default: all)")
         parser.add_argument(
             "--keep", action="store_true", help="keep the database for the next run"
@@ -90,27 +98,28 @@ class Command(BaseCommand):
 
     def handle(self, **options: Any) -> None:
         try:
-            with _database(options["tasks"], keep=options["keep"]), _server() as (port, pid):
+            size = options["tasks"], options["tenants"]
+            with _database(*size, keep=options["keep"]), _server() as (port, pid):
                 found = self._measured(port, pid, **options)
         except (ImproperlyConfigured, WebServerError, OSError) as error:
             raise CommandError(str(error)) from error
         except KeyboardInterrupt:
             self.stderr.write("\nInterrupted.")
             sys.exit(130)
-        for operation, paths in found.items():
+        for operation, paths in found:
             self._report(operation, paths)
         if options["json"]:
             figures = {
-                name: {path: asdict(each) for path, each in paths.items()}
-                for name, paths in found.items()
+                operation.name: {path: asdict(each) for path, each in paths.items()}
+                for operation, paths in found
             }
             options["json"].write_text(json.dumps(figures, indent=1))
 
     def _measured(
         self, port: int, pid: int, *, only: str | None, rounds: int, **options: Any
-    ) -> dict[str, dict[str, Figures]]:
+    ) -> list[tuple[Operation, dict[str, Figures]]]:
         server, database = descendants(pid), _postgres_pid()
-        found: dict[str, dict[str, Figures]] = {}
+        found = []
         for operation in operations(port, callers()):
             if only not in (None, operation.name.replace(" ", "-")):
                 continue
@@ -120,7 +129,7 @@ class Command(BaseCommand):
                 for path in random.sample(list(figures), len(figures)):
                     into = figures[path] if number >= 0 else Figures()
                     _measure(operation, path, into, port, server, database, **options)
-            found[operation.name] = figures
+            found.append((operation, figures))
         self._progress("")
         return found
 
@@ -128,26 +137,18 @@ class Command(BaseCommand):
         if self.stderr.isatty():
             self.stderr.write(f"{text:60}", ending="\r")
 
-    def _report(self, operation: str, paths: dict[str, Figures]) -> None:
-        self.stdout.write(f"\n{operation}")
-        self.stdout.write("  path   requests/s   server CPU us   database CPU us")
+    def _report(self, operation: Operation, paths: dict[str, Figures]) -> None:
+        self.stdout.write(f"\n{operation.name}")
+        self.stdout.write("  path          requests/s   server CPU us   database CPU us")
         for path, figures in paths.items():
             self.stdout.write(
-                f"  {path:5} {statistics.median(figures.requests_per_s):12.0f}"
+                f"  {path:11} {statistics.median(figures.requests_per_s):12.0f}"
                 f" {statistics.median(figures.server_cpu_us):15.0f}"
                 f" {statistics.median(figures.database_cpu_us):17.0f}"
             )
-        api, stock = paths["api"], paths["stock"]
-        self.stdout.write(
-            f"  api/stock requests/s {_ratio(api.requests_per_s, stock.requests_per_s)}"
-        )
-        self.stdout.write(
-            f"  stock/api server CPU {_ratio(stock.server_cpu_us, api.server_cpu_us)}"
-        )
-        if bare := paths.get("bare"):
-            self.stdout.write(
-                f"  api/bare server CPU  {_ratio(api.server_cpu_us, bare.server_cpu_us)}"
-            )
+        for ratio in operation.ratios:
+            one, other = (getattr(paths[name], ratio.figure) for name in (ratio.one, ratio.other))
+            self.stdout.write(f"  {ratio.words:30} {_ratio(one, other)}")
 
 
 def _at_least(least: int) -> Callable[[str], int]:
@@ -194,17 +195,19 @@ def _measure(
 
 
 @contextmanager
-def _database(tasks: int, *, keep: bool) -> Iterator[None]:
+def _database(tasks: int, tenants: int | None, *, keep: bool) -> Iterator[None]:
     """A database of its own, with that many made-up tasks, that the connection goes to."""
     own = connection.settings_dict["NAME"]
-    connection.settings_dict["TEST"]["NAME"] = _DATABASE.format(tasks)
+    connection.settings_dict["TEST"]["NAME"] = "_".join(
+        ["tasks_benchmark", str(tasks), *([str(tenants)] if tenants else [])]
+    )
     connection.creation.create_test_db(verbosity=0, autoclobber=True, serialize=False, keepdb=keep)
     try:
         with connection.cursor() as cursor:
             cursor.execute("SELECT EXISTS (SELECT FROM tenant)")
             (is_full,) = cursor.fetchone()
         if not is_full:
-            call_command("seed", tenants=max(5, tasks // 1000), tasks=tasks)
+            call_command("seed", tenants=tenants or max(5, tasks // 1000), tasks=tasks)
         yield
     finally:
         connection.creation.destroy_test_db(own, verbosity=0, keepdb=keep)
