@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Final
+from collections.abc import Mapping
+from typing import Any, Final
 
 from django.db import connection
 
@@ -10,6 +11,8 @@ from taskproject.db.context import require_tenant_id
 from taskproject.db.violations import StateConflict
 
 CYCLE_DEPTH: Final = 100
+_CYCLE: Final = "This would close a cycle."
+_CHAIN: Final = f"Chains of more than {CYCLE_DEPTH} tasks are refused."
 
 # Each follows one relation from `start`, to a depth, and tells whether it meets `goal`.
 _WALK: Final = """
@@ -54,7 +57,48 @@ def _refuse(walk: str, lock: str, *, start: int, goal: int) -> None:
         cursor.execute(walk, values)
         reached, depth = cursor.fetchone()
     if reached:
-        raise StateConflict("This would close a cycle.")
+        raise StateConflict(_CYCLE)
     if depth >= CYCLE_DEPTH:
         # Beyond it the answer would be a guess.
-        raise StateConflict(f"Chains of more than {CYCLE_DEPTH} tasks are refused.")
+        raise StateConflict(_CHAIN)
+
+
+# Each of the tasks that move goes up from its new parent, by the new parents of the others.
+_MOVED: Final = """
+    WITH RECURSIVE moved AS MATERIALIZED (
+        SELECT task_id, parent_id
+          FROM unnest(%(tasks)s::bigint[], %(parents)s::bigint[]) AS given (task_id, parent_id)
+    ), walk (start, task_id, depth) AS (
+        SELECT task_id, parent_id, 1 FROM moved WHERE parent_id IS NOT NULL
+        UNION ALL
+        SELECT w.start, up.parent_id, w.depth + 1
+          FROM walk AS w
+          LEFT JOIN moved ON moved.task_id = w.task_id
+          LEFT JOIN task AS r ON r.tenant_id = %(tenant)s AND r.id = w.task_id
+         CROSS JOIN LATERAL (
+                SELECT CASE WHEN moved.task_id IS NULL THEN r.parent_id ELSE moved.parent_id END
+               ) AS up (parent_id)
+         WHERE w.depth < %(depth)s AND w.task_id <> w.start AND up.parent_id IS NOT NULL
+    )
+    SELECT start, bool_or(task_id = start) FROM walk
+     WHERE task_id = start OR depth >= %(depth)s
+     GROUP BY start
+"""
+
+
+def parent_cycles(moved: Mapping[int, int | None]) -> dict[int, str]:
+    """Which of the tasks that get new parents, all at once, can't have them, and why: they would be
+    parts of themselves, or stand in too long a chain. Two statements, under a lock as above."""
+    tenant = require_tenant_id()
+    values: dict[str, Any] = {
+        "tasks": list(moved),
+        "parents": list(moved.values()),
+        "tenant": tenant,
+        "depth": CYCLE_DEPTH,
+    }
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT pg_advisory_xact_lock(hashtext('parent'), hashtext(%s))", [str(tenant)]
+        )
+        cursor.execute(_MOVED, values)
+        return {task_id: _CYCLE if closed else _CHAIN for task_id, closed in cursor.fetchall()}

@@ -9,8 +9,8 @@ import statistics
 import subprocess
 import sys
 import tempfile
-from argparse import ArgumentParser, ArgumentTypeError, RawDescriptionHelpFormatter
-from collections.abc import Callable, Iterator
+from argparse import ArgumentParser, RawDescriptionHelpFormatter
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -19,12 +19,13 @@ from urllib.parse import quote
 
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
-from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandError
 from django.db import connection
 
 from taskproject.management.webserver import WebServerError, granian_command, wait_until_alive
+from tasks.benchmarks.database import seeded_database
 from tasks.benchmarks.loader import BadAnswer, closed_loop
+from tasks.benchmarks.options import at_least, ratio
 from tasks.benchmarks.processes import cpu_ns, cpu_seconds, descendants
 from tasks.benchmarks.requests import OPERATIONS, Operation, callers, operations
 
@@ -79,14 +80,14 @@ class Command(BaseCommand):
         ):
             parser.add_argument(
                 f"--{name}",
-                type=_at_least(least),
+                type=at_least(least),
                 default=default,
                 metavar="N",
                 help=f"{says}, {least:,} or more (default: {default:,})",
             )
         parser.add_argument(
             "--tenants",
-            type=_at_least(1),
+            type=at_least(1),
             metavar="N",
             help="how many tenants have them (default: one for each 1,000 tasks, at least 5)",
         )
@@ -98,8 +99,8 @@ class Command(BaseCommand):
 
     def handle(self, **options: Any) -> None:
         try:
-            size = options["tasks"], options["tenants"]
-            with _database(*size, keep=options["keep"]), _server() as (port, pid):
+            size = {name: options[name] for name in ("tasks", "tenants", "keep")}
+            with seeded_database(**size), _server() as (port, pid):
                 found = self._measured(port, pid, **options)
         except (ImproperlyConfigured, WebServerError, OSError) as error:
             raise CommandError(str(error)) from error
@@ -146,25 +147,9 @@ class Command(BaseCommand):
                 f" {statistics.median(figures.server_cpu_us):15.0f}"
                 f" {statistics.median(figures.database_cpu_us):17.0f}"
             )
-        for ratio in operation.ratios:
-            one, other = (getattr(paths[name], ratio.figure) for name in (ratio.one, ratio.other))
-            self.stdout.write(f"  {ratio.words:30} {_ratio(one, other)}")
-
-
-def _at_least(least: int) -> Callable[[str], int]:
-    def read(text: str) -> int:
-        number = int(text) if text.isascii() and text.isdigit() else -1
-        if number < least:
-            raise ArgumentTypeError(f"{text!r} is no whole number from {least:,} on")
-        return number
-
-    return read
-
-
-def _ratio(ones: list[float], others: list[float]) -> str:
-    """The median of the ratios of the rounds, with the lowest and the highest."""
-    ratios = [one / other for one, other in zip(ones, others, strict=True)]
-    return f"{statistics.median(ratios):.2f} ({min(ratios):.2f} to {max(ratios):.2f})"
+        for each in operation.ratios:
+            one, other = (getattr(paths[name], each.figure) for name in (each.one, each.other))
+            self.stdout.write(f"  {each.words:30} {ratio(one, other)}")
 
 
 def _measure(
@@ -192,25 +177,6 @@ def _measure(
     server_s, database_s = map(cpu_seconds, before, after)
     into.server_cpu_us.append(server_s / requests * 1e6)
     into.database_cpu_us.append(database_s / requests * 1e6)
-
-
-@contextmanager
-def _database(tasks: int, tenants: int | None, *, keep: bool) -> Iterator[None]:
-    """A database of its own, with that many made-up tasks, that the connection goes to."""
-    own = connection.settings_dict["NAME"]
-    connection.settings_dict["TEST"]["NAME"] = "_".join(
-        ["tasks_benchmark", str(tasks), *([str(tenants)] if tenants else [])]
-    )
-    connection.creation.create_test_db(verbosity=0, autoclobber=True, serialize=False, keepdb=keep)
-    try:
-        with connection.cursor() as cursor:
-            cursor.execute("SELECT EXISTS (SELECT FROM tenant)")
-            (is_full,) = cursor.fetchone()
-        if not is_full:
-            call_command("seed", tenants=tenants or max(5, tasks // 1000), tasks=tasks)
-        yield
-    finally:
-        connection.creation.destroy_test_db(own, verbosity=0, keepdb=keep)
 
 
 @contextmanager

@@ -1,0 +1,128 @@
+from __future__ import annotations
+
+import json
+import random
+import statistics
+import sys
+from argparse import ArgumentParser, RawDescriptionHelpFormatter
+from pathlib import Path
+from typing import Any, Final
+
+from django.core.exceptions import ImproperlyConfigured
+from django.core.management.base import BaseCommand, CommandError
+from django.db import connection
+
+from taskproject.db.context import tenant_context
+from taskproject.tenancy.models import Tenant
+from tasks.benchmarks.batches import Stage, Way, Work, create, owner_connection, update
+from tasks.benchmarks.database import seeded_database
+from tasks.benchmarks.options import at_least, ratio
+
+WORKS: Final = {"create": create, "update": update}
+_HELP: Final = """\
+Measures batches of tasks beside what PostgreSQL can do at best, and beside what
+Django does by itself. Each way writes the same, with numbers and events, from
+plain values to COMMIT:
+
+  COPY, UPDATE FROM  the schema's owner, from rows that are ready; the limit
+  bulk_…             this service, as the role of the application
+  Django's           its own bulk_create and bulk_update
+  save()             task by task in one transaction, of a tenth of the rows
+
+They take turns in random order, in a table with all indexes, keys and policies.
+It makes a database of its own, fills it, and drops it at the end.
+"""
+_EPILOG: Final = """\
+examples:
+  manage.py benchmark_batches                  100,000 new tasks, 10,000 changes
+  manage.py benchmark_batches --only update --rounds 9
+
+exit codes: 0 measured; 1 it could not be measured; 130 interrupted
+"""
+
+
+class Command(BaseCommand):
+    """Measure batches beside the limit, and beside Django's own ways."""
+
+    help = _HELP
+
+    def create_parser(self, *args: Any, **kwargs: Any) -> Any:
+        kwargs |= {"formatter_class": RawDescriptionHelpFormatter, "epilog": _EPILOG}
+        return super().create_parser(*args, **kwargs)
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        for name, default, least, says in (
+            ("tasks", 200_000, 2_000, "how many tasks the database has"),
+            ("create", 100_000, 10, "how many are made"),
+            ("update", 10_000, 10, "how many are changed"),
+            ("rounds", 5, 1, "how often each way takes its turn, after one to warm up"),
+        ):
+            parser.add_argument(
+                f"--{name}",
+                type=at_least(least),
+                default=default,
+                metavar="N",
+                help=f"{says}, {least:,} or more (default: {default:,})",
+            )
+        parser.add_argument("--only", choices=WORKS, help="one of them (default: both)")
+        parser.add_argument(
+            "--keep", action="store_true", help="keep the database for the next run"
+        )
+        parser.add_argument("--json", type=Path, metavar="FILE", help="write every figure there")
+
+    def handle(self, **options: Any) -> None:
+        try:
+            found = self._measured(**options)
+        except ImproperlyConfigured as error:
+            raise CommandError(str(error)) from error
+        except KeyboardInterrupt:
+            self.stderr.write("\nInterrupted.")
+            sys.exit(130)
+        if options["json"]:
+            options["json"].write_text(json.dumps(found, indent=1))
+
+    def _measured(
+        self, *, tasks: int, rounds: int, only: str | None, keep: bool, **options: Any
+    ) -> dict[str, dict[str, list[float]]]:
+        found = {}
+        with seeded_database(tasks=tasks, tenants=None, keep=keep), owner_connection() as owner:
+            with tenant_context(Tenant.objects.earliest("id")):  # the largest one
+                stage = Stage(owner)
+                for name, work_of in WORKS.items():
+                    if only in (None, name):
+                        work = work_of(stage, options[name])
+                        found[work.name] = self._rounds(work, rounds)
+                        self._report(work, found[work.name])
+            connection.close()
+        return found
+
+    def _rounds(self, work: Work, rounds: int) -> dict[str, list[float]]:
+        """Seconds for a row by each way, a value for each round."""
+        found: dict[str, list[float]] = {way.name: [] for way in work.ways}
+        for number in range(-1, rounds):  # one round more, to warm up
+            for way in random.sample(work.ways, len(work.ways)):
+                self._progress(f"{work.name}: round {number + 1} of {rounds}, {way.name}")
+                seconds = self._timed(work, way)
+                if number >= 0:
+                    found[way.name].append(seconds)
+        self._progress("")
+        return found
+
+    def _timed(self, work: Work, way: Way) -> float:
+        try:
+            return way.timed(work.rows)
+        finally:
+            work.clear()
+
+    def _progress(self, text: str) -> None:
+        if self.stderr.isatty():
+            self.stderr.write(f"{text:60}", ending="\r")
+
+    def _report(self, work: Work, found: dict[str, list[float]]) -> None:
+        self.stdout.write(f"\n{work.name}")
+        self.stdout.write("  way                  us a row   rows a second")
+        for name, seconds in found.items():
+            median = statistics.median(seconds)
+            self.stdout.write(f"  {name:18} {median * 1e6:10.1f} {1 / median:15,.0f}")
+        for one, other in work.ratios:
+            self.stdout.write(f"  {one} / {other}: {ratio(found[one], found[other])}")

@@ -1,0 +1,68 @@
+"""What becomes of the items of a batch."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from django.core.exceptions import ValidationError
+
+from tasks.models import Task
+
+
+@dataclass(frozen=True, slots=True)
+class ItemError:
+    """What is wrong with an item: its place in what was given, from 0 on, and its field; none for
+    the item as a whole."""
+
+    index: int
+    field: str
+    code: str
+    message: str
+
+
+class BatchRefused(ValidationError):
+    """Some items of a batch are not good, and nothing of it was done. `errors` has all of them."""
+
+    def __init__(self, errors: Sequence[ItemError]) -> None:
+        self.errors = tuple(sorted(errors, key=lambda each: (each.index, each.field)))
+        super().__init__(
+            [
+                ValidationError(f"{each.index}: {_named(each)}{each.message}", code=each.code)
+                for each in self.errors
+            ]
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Created:
+    """The task of each item, None for one that `errors` tells of; `done` counts those made."""
+
+    tasks: tuple[Task | None, ...]
+    errors: tuple[ItemError, ...]
+    done: int
+
+
+@dataclass(frozen=True, slots=True)
+class Changed:
+    """The version that each item's task has now, None for one that `errors` tells of; `done` counts
+    those that differ."""
+
+    versions: tuple[int | None, ...]
+    errors: tuple[ItemError, ...]
+    done: int
+
+
+@dataclass(frozen=True, slots=True)
+class Upserted:
+    """The id of each item's task, None for one that `errors` tells of; how many were made, and how
+    many are different now."""
+
+    ids: tuple[int | None, ...]
+    errors: tuple[ItemError, ...]
+    made: int
+    changed: int
+
+
+def _named(error: ItemError) -> str:
+    return f"{error.field}: " if error.field else ""

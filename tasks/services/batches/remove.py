@@ -1,0 +1,125 @@
+"""Deleting many tasks softly, and bringing them back."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from itertools import batched
+from typing import Any
+
+import msgspec
+from django.db import transaction
+from msgspec import json
+
+from taskproject.db.retries import retried
+from taskproject.db.statements import Statement, run
+from taskproject.tenancy.models import EventKind
+from tasks.models import Status, Task
+from tasks.services.batches.change import each_once, lock_errors, lock_tasks, noted
+from tasks.services.batches.checks import id_array, look_around
+from tasks.services.batches.create import BATCH_SIZE
+from tasks.services.batches.outcome import BatchRefused, Changed, ItemError
+from tasks.services.batches.statements import DELETE, RESTORE
+from tasks.services.batches.values import Change, changes_of
+
+
+@retried
+def bulk_delete(
+    tasks: Iterable[Task | int | Mapping[str, Any]],
+    *,
+    actor_id: int,
+    batch_size: int = BATCH_SIZE,
+) -> int:
+    """Delete tasks softly, all of them or none, and return how many.
+
+    An item is a `Task`, an id, or a dict of `id` and perhaps the `version` that it must still be
+    at. Each gets its next version and an event. Two statements for each batch and two for the
+    transaction. Raises `BatchRefused` with every error of the first batch that has any; a task that
+    is not there, or deleted already, is one.
+    """
+    deleted = first = 0
+    with transaction.atomic():
+        for batch in batched(tasks, batch_size):
+            outcome = delete_batch(batch, actor_id=actor_id, first=first)
+            if outcome.errors:
+                raise BatchRefused(outcome.errors)
+            deleted += outcome.done
+            first += len(batch)
+    return deleted
+
+
+@retried
+@transaction.atomic(savepoint=False)
+def delete_batch(
+    items: Sequence[Task | int | Mapping[str, Any]], *, actor_id: int, first: int = 0
+) -> Changed:
+    """Delete the good items' tasks softly, and tell what is wrong with the others. Two statements
+    besides those of the transaction. The tasks are locked in the order of their ids."""
+    errors: list[ItemError] = []
+    asked = [_as_mapping(item) for item in items]
+    changes = each_once(_versions_of(asked, errors, first), errors)
+    locked = lock_tasks({change.id for _, change in changes}) if changes else {}
+    good = [each for each in changes if not noted(lock_errors(*each, locked), errors)]
+    written = _write(DELETE, {change.id for _, change in good}, actor_id, EventKind.TASK_DELETED)
+    versions = {index: locked[change.id].version + 1 for index, change in good}
+    places = range(first, first + len(items))
+    return Changed(tuple(map(versions.get, places)), tuple(errors), len(written))
+
+
+def _as_mapping(item: Task | int | Mapping[str, Any]) -> Mapping[str, Any]:
+    if isinstance(item, Mapping):
+        return item
+    return {"id": item.pk if isinstance(item, Task) else item}
+
+
+def _versions_of(
+    asked: Iterable[Mapping[str, Any]], errors: list[ItemError], first: int
+) -> Iterable[tuple[int, Change]]:
+    for index, change in changes_of(asked, None, errors, first=first):
+        if change.fields:
+            message = "Only an id and a version say which task to delete."
+            errors.append(ItemError(index, change.fields[0], "unknown", message))
+        else:
+            yield index, change
+
+
+@retried
+@transaction.atomic
+def bulk_restore(task_ids: Collection[int], *, actor_id: int) -> int:
+    """Bring deleted tasks back, all of them or none, and return how many; live ones stay as they
+    are and don't count. Three statements and two for the transaction, one if all are live.
+
+    Raises `BatchRefused` for ids that are not there, and for active tasks of archived projects, by
+    their places among the sorted ids.
+    """
+    ids = sorted(set(task_ids))
+    places = {pk: place for place, pk in enumerate(ids)}
+    locked = lock_tasks(ids, deleted=True)
+    errors = [
+        ItemError(places[pk], "id", "does_not_exist", "The task does not exist.")
+        for pk in ids
+        if pk not in locked
+    ]
+    deleted = [each for each in locked.values() if each.deleted]
+    active = [each for each in deleted if each.status == Status.ACTIVE]
+    if active:
+        archived = look_around(projects={each.project_id for each in active}).projects
+        message = "The project is archived: none of its tasks can become active."
+        errors += [
+            ItemError(places[each.id], "status", "state-conflict", message)
+            for each in active
+            if archived[each.project_id]
+        ]
+    if errors:
+        raise BatchRefused(errors)
+    ids_deleted = {each.id for each in deleted}
+    return len(_write(RESTORE, ids_deleted, actor_id, EventKind.TASK_RESTORED))
+
+
+def _write(statement: Statement, ids: Collection[int], actor_id: int, kind: EventKind) -> list[int]:
+    """The ids of the tasks that a statement has changed, each with an event. One statement; none
+    for no tasks."""
+    if not ids:
+        return []
+    values = {"ids": id_array(ids), "actor": actor_id, "kind": kind.value}
+    ((found,),) = run(statement, values)
+    return msgspec.convert(json.decode(found or b"[]"), list[int])

@@ -1,0 +1,167 @@
+"""The statements of batches: one JSON text in, one out, whatever the number of items."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from functools import cache
+from typing import Final
+
+from taskproject.db.slots import TENANT, slot
+from taskproject.db.statements import Statement
+from taskproject.tenancy.models import EventKind
+from tasks.models import Status
+
+_TENANT: Final = slot(TENANT)
+TYPES: Final = {
+    "project_id": "bigint",
+    "title": "text",
+    "description": "text",
+    "status": "smallint",
+    "priority": "smallint",
+    "assignee_id": "bigint",
+    "parent_id": "bigint",
+    "due_at": "timestamptz",
+    "external_key": "text",
+}
+
+
+def _all(select: str) -> str:
+    return f"(SELECT coalesce(json_agg(found), '[]') FROM ({select}) AS row (found))::text"
+
+
+def _ids(name: str) -> str:
+    return f"ANY({slot(name)}::bigint[])"
+
+
+# Projects are locked, in the order of their ids: they keep their numbers, and stay as they are.
+AROUND: Final = Statement.of(
+    "SELECT (SELECT coalesce(json_agg(json_build_array(id, archived)), '[]') FROM"
+    " (SELECT id, archived_at IS NOT NULL AS archived FROM project"
+    f" WHERE tenant_id = {_TENANT} AND id = {_ids('projects')}"
+    " ORDER BY id FOR NO KEY UPDATE) AS locked)::text, "
+    + ", ".join(
+        (
+            _all(
+                f"SELECT user_id FROM membership WHERE tenant_id = {_TENANT} AND active"
+                f" AND user_id = {_ids('members')}"
+            ),
+            _all(
+                f"SELECT id FROM task WHERE tenant_id = {_TENANT} AND deleted_at IS NULL"
+                f" AND id = {_ids('parents')}"
+            ),
+            _all(
+                "SELECT json_build_array(external_key, json_build_array(id, project_id)) FROM task"
+                f" WHERE tenant_id = {_TENANT} AND external_key = ANY(ARRAY("
+                f"SELECT json_array_elements_text({slot('keys')}::json)))"
+            ),
+        )
+    )
+)
+
+
+_LOCKED: Final = "id, version, project_id, status, assignee_id, parent_id"
+LOCK: Final = Statement.of(
+    f"SELECT coalesce(json_agg(json_build_array({_LOCKED}, deleted)), '[]')::text FROM"
+    f" (SELECT {_LOCKED}, deleted_at IS NOT NULL AS deleted FROM task"
+    f" WHERE tenant_id = {_TENANT} AND id = {_ids('ids')}"
+    f" AND (deleted_at IS NULL OR {slot('deleted')}::int = 1)"
+    " ORDER BY id FOR NO KEY UPDATE) AS locked"
+)
+
+
+def _deletion(deleted_at: str) -> Statement:
+    return Statement.of(
+        f"WITH changed AS (UPDATE task SET deleted_at = {deleted_at},"
+        " version = version + 1, updated_at = statement_timestamp()"
+        f" WHERE tenant_id = {_TENANT} AND id = {_ids('ids')} RETURNING id, project_id),"
+        " told AS (INSERT INTO event"
+        " (tenant_id, task_id, project_id, actor_id, kind, changes, created_at)"
+        f" SELECT {_TENANT}::bigint, id, project_id, {slot('actor')}::bigint,"
+        f" {slot('kind')}::smallint, '{{}}', statement_timestamp() FROM changed ORDER BY id)"
+        " SELECT coalesce(json_agg(id), '[]')::text FROM changed"
+    )
+
+
+DELETE: Final = _deletion("statement_timestamp()")
+RESTORE: Final = _deletion("NULL")
+
+
+WRITE: Final = Statement.of(
+    "WITH item AS MATERIALIZED (SELECT given.*, row_number() OVER"
+    " (PARTITION BY project_id ORDER BY place) AS nth FROM"
+    f" ROWS FROM (json_to_recordset({slot('items')}::json) AS"
+    f" ({', '.join(f'{name} {kind}' for name, kind in TYPES.items())}))"
+    f" WITH ORDINALITY AS given ({', '.join(TYPES)}, place)),"
+    " wanted AS (SELECT project_id, max(nth) AS number FROM item GROUP BY project_id),"
+    " taken AS (UPDATE project SET next_number = next_number + wanted.number FROM wanted"
+    f" WHERE project.tenant_id = {_TENANT} AND project.id = wanted.project_id"
+    " RETURNING project.id, next_number - wanted.number - 1 AS before),"
+    f" made AS (INSERT INTO task (tenant_id, number, {', '.join(TYPES)}, creator_id,"
+    " completed_at, created_at, updated_at, version)"
+    f" SELECT {_TENANT}::bigint, taken.before + item.nth,"
+    f" {', '.join(f'item.{name}' for name in TYPES)}, {slot('actor')}::bigint,"
+    f" CASE WHEN status = {Status.DONE.value} THEN statement_timestamp() END,"
+    " statement_timestamp(), statement_timestamp(), 1"
+    # Ids are drawn in this order.
+    " FROM item JOIN taken ON taken.id = item.project_id ORDER BY item.place"
+    " RETURNING id, project_id, number, title, status),"
+    " told AS (INSERT INTO event"
+    " (tenant_id, task_id, project_id, actor_id, kind, changes, created_at)"
+    f" SELECT {_TENANT}::bigint, id, project_id, {slot('actor')}::bigint,"
+    f" {EventKind.TASK_CREATED.value}, jsonb_build_object('title', title, 'status',"
+    f" CASE status {' '.join(f'WHEN {s.value} THEN {chr(39)}{s.label}{chr(39)}' for s in Status)}"
+    " END), statement_timestamp() FROM made)"
+    " SELECT json_build_array(json_agg(json_build_array(id, number) ORDER BY id),"
+    " statement_timestamp())::text FROM made"
+)
+
+
+@cache
+def change_statement(fields: tuple[str, ...], mixed: bool) -> Statement:
+    """The statement that changes those fields, of all tasks or, if `mixed`, some of some."""
+    kinds = {name: TYPES[name] for name in fields}
+    columns = {"id": "bigint", **({"has": "int"} if mixed else {}), **kinds}
+    new = {name: _new(name, 1 << place, mixed) for place, name in enumerate(fields)}
+    sets = {name: f"new.{name}" for name in fields}
+    if "status" in fields:
+        sets["completed_at"] = (
+            "CASE WHEN new.was_status = new.status THEN task.completed_at"
+            f" WHEN new.status = {Status.DONE.value} THEN statement_timestamp() END"
+        )
+    differs = " OR ".join(f"new.was_{name} IS DISTINCT FROM new.{name}" for name in fields)
+    return Statement.of(
+        "WITH new AS MATERIALIZED (SELECT item.id,"
+        f" {', '.join(f'{value} AS {name}' for name, value in new.items())},"
+        f" {', '.join(f'was.{name} AS was_{name}' for name in fields)}"
+        f" FROM json_to_recordset({slot('items')}::json) AS item"
+        f" ({', '.join(f'{name} {kind}' for name, kind in columns.items())})"
+        f" JOIN task AS was ON was.tenant_id = {_TENANT} AND was.id = item.id),"
+        f" changed AS (UPDATE task SET {', '.join(f'{n} = {v}' for n, v in sets.items())},"
+        " version = task.version + 1, updated_at = statement_timestamp() FROM new"
+        f" WHERE task.tenant_id = {_TENANT} AND task.id = new.id AND ({differs})"
+        f" RETURNING task.id, task.project_id, {_told(fields)} AS changes),"
+        " told AS (INSERT INTO event"
+        " (tenant_id, task_id, project_id, actor_id, kind, changes, created_at)"
+        f" SELECT {_TENANT}::bigint, id, project_id, {slot('actor')}::bigint,"
+        f" {EventKind.TASK_UPDATED.value}, changes, statement_timestamp() FROM changed)"
+        " SELECT json_build_array(coalesce(json_agg(id), '[]'), statement_timestamp())::text"
+        " FROM changed"
+    )
+
+
+def _new(name: str, bit: int, mixed: bool) -> str:
+    return (
+        f"CASE WHEN has & {bit} > 0 THEN item.{name} ELSE was.{name} END"
+        if mixed
+        else (f"item.{name}")
+    )
+
+
+def _told(fields: Iterable[str]) -> str:
+    """What an event tells of a change: the old and the new value of what differs."""
+    return " || ".join(
+        f"CASE WHEN new.was_{name} IS DISTINCT FROM new.{name} THEN"
+        f" jsonb_build_object('{name}', jsonb_build_array(new.was_{name}, new.{name}))"
+        " ELSE '{}' END"
+        for name in fields
+    )

@@ -1,0 +1,127 @@
+"""Making the tasks that are not there yet, and changing those that are: told by external key."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import replace
+from itertools import batched
+from typing import Any, Final
+
+from django.db import transaction
+
+from taskproject.db.retries import retried
+from taskproject.db.values import storable
+from tasks.models import Task
+from tasks.services.batches.change import change_batch
+from tasks.services.batches.checks import look_around
+from tasks.services.batches.create import BATCH_SIZE, create_batch
+from tasks.services.batches.outcome import BatchRefused, ItemError, Upserted
+from tasks.services.batches.values import CHANGED, field_names
+
+KEY: Final = "external_key"
+
+
+@retried
+def bulk_upsert(
+    tasks: Iterable[Task | Mapping[str, Any]],
+    update_fields: Collection[str] | None = None,
+    *,
+    actor_id: int,
+    batch_size: int = BATCH_SIZE,
+) -> list[int]:
+    """Make or change tasks, all of them or none, and return their ids.
+
+    An item is a `Task` or a dict as `bulk_create` takes it, with an `external_key`. A task that has
+    the key already gets `update_fields`, all that the dict names if none are said; it stays in its
+    project. Up to six statements for each batch and two for the transaction, and those for parents
+    that `bulk_update` has.
+
+    Raises `BatchRefused` with every error of the first batch that has any: also for a key that a
+    deleted task has, or one of another project. Raises `IntegrityError` for a key that somebody
+    else has taken at the same time.
+    """
+    ids: list[int] = []
+    with transaction.atomic():
+        for batch in batched(tasks, batch_size):
+            outcome = upsert_batch(batch, update_fields, actor_id=actor_id, first=len(ids))
+            if outcome.errors:
+                raise BatchRefused(outcome.errors)
+            ids += (pk for pk in outcome.ids if pk is not None)
+    return ids
+
+
+@retried
+@transaction.atomic(savepoint=False)
+def upsert_batch(
+    items: Sequence[Task | Mapping[str, Any]],
+    update_fields: Collection[str] | None = None,
+    *,
+    actor_id: int,
+    first: int = 0,
+) -> Upserted:
+    """Make or change the tasks of the good items, and tell what is wrong with the others, whose
+    places are counted from `first`. Statements as in `bulk_upsert`."""
+    errors: list[ItemError] = []
+    keys = _keys(items, errors)
+    known = look_around(keys=set(keys.values())).taken_keys
+    there = [n for n, key in keys.items() if key in known]
+    fresh = [n for n, key in keys.items() if key not in known]
+    stay = [n for n in there if not _moves(items[n], n, known[keys[n]][1], errors)]
+    made = create_batch([items[n] for n in fresh], actor_id=actor_id)
+    changed = change_batch(
+        [_change(items[n], known[keys[n]][0], update_fields) for n in stay], actor_id=actor_id
+    )
+    errors += (replace(each, index=fresh[each.index]) for each in made.errors)
+    errors += (_told(each, stay[each.index]) for each in changed.errors)
+    ids = {n: task.pk for n, task in zip(fresh, made.tasks, strict=True) if task is not None}
+    versions = zip(stay, changed.versions, strict=True)
+    ids |= {n: known[keys[n]][0] for n, version in versions if version is not None}
+    return Upserted(
+        ids=tuple(map(ids.get, range(len(items)))),
+        errors=tuple(replace(each, index=first + each.index) for each in errors),
+        made=made.done,
+        changed=changed.done,
+    )
+
+
+def _keys(items: Sequence[Task | Mapping[str, Any]], errors: list[ItemError]) -> dict[int, str]:
+    """The external keys of the items by their places."""
+    keys: dict[int, str] = {}
+    for place, item in enumerate(items):
+        key = item.get(KEY) if isinstance(item, Mapping) else item.external_key
+        if isinstance(key, str) and key and storable(key):
+            keys[place] = key
+        else:
+            errors.append(ItemError(place, KEY, "required", "It says which task is meant."))
+    return keys
+
+
+def _moves(
+    item: Task | Mapping[str, Any], place: int, project_id: int, errors: list[ItemError]
+) -> bool:
+    wanted = item.get("project_id") if isinstance(item, Mapping) else item.project_id
+    if wanted != project_id:
+        message = "A task of another project has this key, and stays there."
+        errors.append(ItemError(place, "project", "state-conflict", message))
+    return wanted != project_id
+
+
+def _change(
+    item: Task | Mapping[str, Any], task_id: int, update_fields: Collection[str] | None
+) -> dict[str, Any]:
+    """What is to change about a task that is there, but for its key and its project."""
+    given = dict(item) if isinstance(item, Mapping) else {n: getattr(item, n) for n in CHANGED}
+    wanted = given.keys() if update_fields is None else field_names(update_fields)
+    return {"id": task_id} | {
+        name: value
+        for name, value in given.items()
+        if name in wanted and name not in (KEY, "project_id")
+    }
+
+
+def _told(error: ItemError, place: int) -> ItemError:
+    """What is wrong with the change of a task that is there. Only a deleted one can't be found."""
+    if error.code == "does_not_exist" and error.field == "id":
+        message = "A deleted task has this key: restore it, or take another key."
+        return ItemError(place, KEY, "state-conflict", message)
+    return replace(error, index=place)
