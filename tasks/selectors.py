@@ -283,6 +283,23 @@ def task_labels(*, task_id: Id) -> QuerySet[Label]:
     ).order_by(Lower("name"))
 
 
+def task_label_links(*, task_id: Id) -> QuerySet[TaskLabel]:
+    """The links of a task to its labels."""
+    return TaskLabel.objects.filter(task_id=task_id)  # index: task_label_uniq
+
+
+def label_alone(*, label_id: Id) -> QuerySet[Label]:
+    """The label of an id with its name in lower case as `folded`, for where it is looked up amid
+    another statement.
+
+    By a range and a limit, and not by equality: where tenants have one label each on average, or
+    nobody has counted them yet, label_name_uniq promises one row as well, and PostgreSQL would read
+    all labels of a tenant that has many, again for each task (163,151 pages of 8 KiB for 50).
+    """
+    labels = label_list().filter(id__range=(label_id, label_id))  # index: label_tpk
+    return labels.order_by("id")[:1]
+
+
 def live_task_labels(*, task_id: int) -> QuerySet[Label]:
     """The same for a live task: a deleted one has none."""
     return task_labels(task_id=task_id).filter(_are_live(task_id))

@@ -9,15 +9,16 @@ from django.core.exceptions import ImproperlyConfigured
 from django.db.models import QuerySet
 from rest_framework import serializers
 
-from taskproject.api.projection import RowSQL, projection_of
+from taskproject.api.projection import Links, RowSQL, projection_of
 
 
 class IncludedRows(serializers.Field):  # type: ignore[type-arg]
     """The rows that `selector` finds by the id of the row that is shown, each as
     `serializer_class` shows it, in the selector's order.
 
-    PostgreSQL reads them in the statement of the page; where that is not how the row is shown, each
-    row costs a statement. Raises `ImproperlyConfigured` for a serializer without a projection.
+    PostgreSQL reads them in the statement of the page, by `links`; where that is not how the row is
+    shown, each row costs a statement. Raises `ImproperlyConfigured` for a serializer without a
+    projection.
     """
 
     included = True
@@ -26,6 +27,7 @@ class IncludedRows(serializers.Field):  # type: ignore[type-arg]
         self,
         serializer_class: type[serializers.Serializer[Any]],
         selector: Callable[[Any], QuerySet[Any]],
+        links: Links,
         *,
         max_length: int,
     ) -> None:
@@ -34,6 +36,7 @@ class IncludedRows(serializers.Field):  # type: ignore[type-arg]
         if projection is None:
             raise ImproperlyConfigured(f"{serializer_class.__name__} has no projection.")
         self._projection = projection
+        self._links = links
         self.serializer_class = serializer_class
         self.selector = selector
         self.max_length = max_length
@@ -42,4 +45,4 @@ class IncludedRows(serializers.Field):  # type: ignore[type-arg]
         return self.serializer_class(self.selector(value.pk), many=True).data
 
     def to_sql(self, row: RowSQL) -> str:
-        return row.rows(self.selector(row.expression("id")), self._projection.written)
+        return row.linked(self._links, self._projection.written)

@@ -18,11 +18,15 @@ from taskproject.db.values import INSTANT, require_instant
 _MAX_ID: Final = 2**63 - 1
 
 
+class Misfit(ValueError):
+    """A text that does not fit, and what about it."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Parameter:
     """A query parameter: how its text is read, and what its clients are told of it.
 
-    `read` returns the value or raises `ValueError`; `must` completes "status must be …". A value in
+    `read` returns the value or raises `ValueError`, a `Misfit` if it can tell more; `must` completes "status must be …". A value in
     `deciding` is not compared with a column: with it another question is asked.
     """
 
@@ -37,6 +41,8 @@ class Parameter:
         """The value of a text. Raises `InvalidParameter`, which says what it must be."""
         try:
             return self.read(text)
+        except Misfit as error:
+            raise InvalidParameter(f"{name} must be {self.must}; {error}.") from None
         except ValueError:
             raise InvalidParameter(f"{name} must be {self.must}.") from None
 
@@ -158,8 +164,11 @@ def _refuse(text: str) -> Any:
 
 def _names(given: str, known: tuple[str, ...]) -> tuple[str, ...]:
     names = tuple(given.split(","))
-    if len(set(names)) < len(names) or not set(names) <= set(known):
-        raise ValueError(given)
+    for place, name in enumerate(names):
+        if name not in known:
+            raise Misfit(f"{_shown(name)} is none of them")
+        if name in names[:place]:
+            raise Misfit(f"{name} stands there twice")
     return names
 
 

@@ -4,8 +4,7 @@ The fields stay the one truth. A field that is not known here makes its serializ
 projection, and views show its rows through the serializer then.
 
 A page is read LIMIT first: the selector's queryset as Django compiles it, cut by the keyset, then
-the names that its rows point to, then the JSON, all rows as one text. `row_to_json` writes no raw
-line break inside of a row.
+the names that its rows point to, then the JSON, all rows as one text.
 """
 
 from __future__ import annotations
@@ -76,17 +75,33 @@ class RowSQL:
         )
         return f'"{relation}_{column}"."{column}"'
 
-    def rows(self, rows: QuerySet[Any], written: Callable[[RowSQL], str]) -> str:
-        """An array of the rows of a queryset, in its order, each with the members that `written`
-        gives of it. They are looked up for each row of the page, like a name."""
-        inner = RowSQL(rows.model, "included_row")
-        members = written(inner)
+    def linked(self, links: Links, written: Callable[[RowSQL], str]) -> str:
+        """An array of the rows that links lead to, each with the members that `written` gives.
+
+        They are looked up for each row of the page like a name, and for the same reason.
+        """
+        found = links.found(RawSQL(f'link."{links.column}"', ()))  # noqa: S611  # as above
+        row = RowSQL(found.model, "included_row")
+        members = written(row)
+        columns = dict.fromkeys((*row.columns, links.order))
         return (
-            "(SELECT coalesce(json_agg(row_to_json(included) ORDER BY included_row.n), '[]')"
-            f" FROM (SELECT row_number() OVER () AS n, found.*"
-            f" FROM ({slotted_sql(rows.values(*inner.columns))}) AS found) AS included_row"
-            f" {joined(members, inner, 'included')})"
+            "(SELECT coalesce(json_agg(row_to_json(included)"
+            f" ORDER BY included_row.\"{links.order}\"), '[]')"
+            f" FROM ({slotted_sql(links.rows(self.expression('id')).values(links.column))}) AS link"
+            f" CROSS JOIN LATERAL ({slotted_sql(found.values(*columns))}) AS included_row"
+            f" {joined(members, row, 'included')})"
         )
+
+
+@dataclass(frozen=True, slots=True)
+class Links:
+    """How one row leads to others: `rows` finds the links by its id, `column` is where a link has
+    the id of another row, `found` finds that one, and `order` is the column they are shown by."""
+
+    rows: Callable[[Any], QuerySet[Any]]
+    column: str
+    found: Callable[[Any], QuerySet[Any]]
+    order: str
 
 
 @runtime_checkable

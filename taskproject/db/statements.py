@@ -26,7 +26,7 @@ from taskproject.db.backend.cursors import note_binding, session_binding
 from taskproject.db.context import require_tenant_id, tenant_setting
 from taskproject.db.slots import TENANT
 
-PREPARED_MAX: Final = 100  # of a connection; a page of tasks takes PostgreSQL 200 KiB
+PREPARED_MAX: Final = 100  # of a connection; a page of tasks takes 200 to 350 KiB
 _SLOT: Final = re.compile("\0(\\w+)\0")
 
 Row = tuple[bytes | None, ...]

@@ -52,7 +52,13 @@ def test_it_measures_every_path_and_leaves_nothing_behind(tmp_path: Path) -> Non
 
 
 def test_it_says_what_is_wrong_with_an_option() -> None:
-    for options in (["--tasks", "1"], ["--rounds", "0"], ["--requests", "x"], ["--only", "all"]):
+    for options in (
+        ["--json", "absent/f"],
+        ["--tasks", "1"],
+        ["--rounds", "0"],
+        ["--requests", "x"],
+        ["--only", "all"],
+    ):
         done = benchmark(*options)
         assert done.returncode == 2
         assert f"argument {options[0]}" in done.stderr

@@ -9,7 +9,7 @@ from rest_framework import serializers
 from projects.api.fields import ProjectField
 from taskproject.api.fields import IdField, InstantField, StrictSerializer, TextField, WordField
 from taskproject.api.included import IncludedRows
-from taskproject.api.projection import RowSQL
+from taskproject.api.projection import Links, RowSQL
 from taskproject.tenancy.api.fields import MemberField
 from taskproject.tenancy.api.serializers import CHANGE_WORDS
 from tasks.models import (
@@ -22,7 +22,7 @@ from tasks.models import (
     Status,
     Task,
 )
-from tasks.selectors import task_labels
+from tasks.selectors import label_alone, task_label_links, task_labels
 from tasks.services.relations import LABELS_PER_TASK
 
 COUNT_LIMIT: Final = 1_000
@@ -85,7 +85,15 @@ class TaskSerializer(StrictSerializer):
     updated_at = InstantField(read_only=True)
     deleted_at = InstantField(read_only=True, allow_null=True)
     labels = IncludedRows(
-        LabelSerializer, lambda pk: task_labels(task_id=pk), max_length=LABELS_PER_TASK
+        LabelSerializer,
+        lambda pk: task_labels(task_id=pk),
+        Links(
+            rows=lambda pk: task_label_links(task_id=pk),
+            column="label_id",
+            found=lambda pk: label_alone(label_id=pk),
+            order="folded",
+        ),
+        max_length=LABELS_PER_TASK,
     )
 
     model: ClassVar = Task

@@ -5,7 +5,6 @@ import random
 import statistics
 import sys
 from argparse import ArgumentParser, RawDescriptionHelpFormatter
-from pathlib import Path
 from typing import Any, Final
 
 from django.core.exceptions import ImproperlyConfigured
@@ -16,7 +15,7 @@ from taskproject.db.context import tenant_context
 from taskproject.tenancy.models import Tenant
 from tasks.benchmarks.batches import Stage, Way, Work, create, owner_connection, update
 from tasks.benchmarks.database import seeded_database
-from tasks.benchmarks.options import at_least, ratio
+from tasks.benchmarks.options import at_least, new_file, ratio
 
 WORKS: Final = {"create": create, "update": update}
 _HELP: Final = """\
@@ -68,7 +67,9 @@ class Command(BaseCommand):
         parser.add_argument(
             "--keep", action="store_true", help="keep the database for the next run"
         )
-        parser.add_argument("--json", type=Path, metavar="FILE", help="write every figure there")
+        parser.add_argument(
+            "--json", type=new_file, metavar="FILE", help="write every figure there"
+        )
 
     def handle(self, **options: Any) -> None:
         try:

@@ -25,7 +25,7 @@ from django.db import connection
 from taskproject.management.webserver import WebServerError, granian_command, wait_until_alive
 from tasks.benchmarks.database import seeded_database
 from tasks.benchmarks.loader import BadAnswer, closed_loop
-from tasks.benchmarks.options import at_least, ratio
+from tasks.benchmarks.options import at_least, new_file, ratio
 from tasks.benchmarks.processes import cpu_ns, cpu_seconds, descendants
 from tasks.benchmarks.requests import OPERATIONS, Operation, callers, operations
 
@@ -38,7 +38,10 @@ Measures the REST API's paths against the usual ones, by HTTP on this machine:
           authentication, rate limit, tenants, events and versions
   bare    a WSGI function with the same token check, rate limit, binding and SQL
 
-Under depth, page 10,000 of the largest tenant, or its last one, beside page 1.
+Two more are of the service alone. Under depth: page 10,000 of the largest
+tenant, or its last one, beside the pages 1 and 2. Under members: whole tasks,
+with fields=key,title,status, and with include=labels.
+
 All of them stand on one server with production's settings, and take turns in
 random order. It makes a database of its own, fills it, and drops it at the end.
 """
@@ -95,7 +98,9 @@ class Command(BaseCommand):
         parser.add_argument(
             "--keep", action="store_true", help="keep the database for the next run"
         )
-        parser.add_argument("--json", type=Path, metavar="FILE", help="write every figure there")
+        parser.add_argument(
+            "--json", type=new_file, metavar="FILE", help="write every figure there"
+        )
 
     def handle(self, **options: Any) -> None:
         try:

@@ -21,7 +21,7 @@ from projects.models import Project
 from taskproject.api.fields import included_in, only
 from taskproject.api.included import IncludedRows
 from taskproject.api.pagination import PageRequest, paginate, paginate_json
-from taskproject.api.projection import projection_of, row_statement
+from taskproject.api.projection import Links, projection_of, row_statement
 from taskproject.api.registry import Choice
 from taskproject.api.sparse import members_asked
 from taskproject.db.context import tenant_context
@@ -44,7 +44,7 @@ from tasks.api.serializers import (
     LabelSerializer,
     TaskSerializer,
 )
-from tasks.models import Label, Priority, Status
+from tasks.models import Label, Priority, Status, TaskLabel
 from tasks.selectors import dependencies_of, task_labels
 from tasks.services.relations import comment_add, dependency_add, label_create, task_label_add
 
@@ -292,7 +292,12 @@ def test_any_choice_of_members(cast: Cast, project: Project, data: st.DataObject
 
 def test_rows_are_included_only_where_postgresql_can_write_them() -> None:
     with pytest.raises(ImproperlyConfigured, match="EventSerializer has no projection"):
-        IncludedRows(EventSerializer, lambda pk: task_labels(task_id=pk), max_length=1)
+        IncludedRows(
+            EventSerializer,
+            lambda pk: task_labels(task_id=pk),
+            Links(TaskLabel.objects.filter, "label_id", Label.objects.filter, "id"),
+            max_length=1,
+        )
 
 
 def test_a_serializer_with_a_field_that_is_not_known_has_no_projection() -> None:

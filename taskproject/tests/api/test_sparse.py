@@ -172,8 +172,10 @@ def test_a_refusal_names_what_can_be_asked_for(api: Api, tasks: list[Task]) -> N
     refused = api.get("labels/?fields=size").json()
 
     assert refused["detail"] == (
-        "fields must be one or more of id, name, colour, version, with commas between them."
+        "fields must be one or more of id, name, colour, version, with commas between them; "
+        "'size' is none of them."
     )
+    assert api.get("labels/?fields=id,id").json()["detail"].endswith("; id stands there twice.")
     assert "fields, include, label" in api.get("tasks/?feilds=id").json()["detail"]
 
 
