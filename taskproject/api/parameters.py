@@ -26,9 +26,9 @@ class Misfit(ValueError):
 class Parameter:
     """A query parameter: how its text is read, and what its clients are told of it.
 
-    `read` returns the value or raises `ValueError`, a `Misfit` if it can tell more; `must` completes
-    "status must be …". A value in `deciding` is not compared with a column: with it another question
-    is asked.
+    `read` returns the value or raises `ValueError`, a `Misfit` if it can tell more; `must` ends
+    "status must be …". A value in `deciding` is not compared with a column: it asks another
+    question.
     """
 
     read: Callable[[str], Any]
