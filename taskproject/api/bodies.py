@@ -117,7 +117,9 @@ def body_type(serializer_class: Any, *, partial: bool) -> BodyType | None:
     except _UnknownRule:
         return None
     members = [_member(name, compiled[name][0], fields[name], optional=partial) for name in fields]
-    struct = msgspec.defstruct(serializer_class.__name__, members, forbid_unknown_fields=True)
+    struct = msgspec.defstruct(
+        serializer_class.__name__, members, forbid_unknown_fields=True, kw_only=True
+    )
     read = {name: each for name, (_, each) in compiled.items()}
     return BodyType(msgspec.json.Decoder(struct), fields, read, partial)
 

@@ -1,10 +1,11 @@
 """The OpenAPI document: each operation, as its view declares it. No view describes itself twice.
 
-An action takes a body if it is one of `_WITH_BODY`: that of `get_serializer_class`. It answers with
-`view.answers[action]`, None for nothing, and where it is not named there, with
-`view.serializer_class`. `list` answers with a page. Query parameters come from `view.listings` and
-`view.parameters`, those of the address from `view.places`, scope and role from the permission;
-what can go wrong from what the action does, and from `view.problems`.
+An action takes a body if it is one of `view.with_body`: that of `get_serializer_class`. It answers
+with `view.answers[action]`, None for nothing, and where it is not named there, with
+`view.serializer_class`; one of `view.batches` with either status that stands there. `list` answers
+with a page. Query parameters come from `view.listings` and `view.parameters`, those of the address
+from `view.places`, scope and role from the permission; what can go wrong from what the action does,
+and from `view.problems`.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from rest_framework.permissions import SAFE_METHODS
 
 from taskproject.api.fields import WordField, included_in
 from taskproject.api.included import IncludedRows
+from taskproject.api.items import MAX_ITEMS, ItemsField, PartField
 from taskproject.api.pagination import MAX_LIMIT
 from taskproject.api.schema_answers import (
     HEADERS,
@@ -44,7 +46,6 @@ from taskproject.api.schema_lists import (
 from taskproject.api.sparse import sparse_parameters
 
 _JSON: Final = "application/json"
-_WITH_BODY: Final = frozenset({"create", "partial_update"})
 _SENTENCE_END: Final = re.compile(r"(?<=\.)\s+")
 _LINE_END: Final = re.compile(r"(?<!\n)\n(?!\n)")
 _PAGE_LINK: Final = "https://tasks.example/api/v1/tenants/acme/{}?cursor=q5wf8Kk2"
@@ -80,7 +81,7 @@ class ApiSchema(AutoSchema):
         writes = self.method not in SAFE_METHODS
         return Traits(
             writes=writes,
-            reads_body=self.action in _WITH_BODY,
+            reads_body=self.action in self.view.with_body,
             filters=listing is not None,
             pages=listing is not None and self.action == "list",
             matches=listing is not None and any(each.matches for each in listing.accesses),
@@ -195,6 +196,12 @@ class ApiSchema(AutoSchema):
         if self.action == "create":
             made = ["Location"] if hasattr(self.view, "retrieve") else []
             return {"201": _response("Made.", body, [*headers, *made])}
+        if self.action in self.view.batches:
+            done, partly = self.view.batches[self.action]
+            return {
+                str(done): _response("All of it is done.", body, headers),
+                str(partly): _response("Each item by itself: see `results`.", body, headers),
+            }
         found = {"200": _response("As it is now.", body, headers)}
         if traits.tagged and not traits.writes:
             unchanged = {"description": "The client has it.", "headers": response_headers(headers)}
@@ -248,6 +255,11 @@ class ApiSchema(AutoSchema):
             meta.pop("default", None)
         if isinstance(field, WordField):
             return append_meta(self._word(field), meta)
+        if isinstance(field, ItemsField):
+            item = self.resolve_serializer(field.item(), "request").ref
+            return {"type": "array", "items": item, "minItems": 1, "maxItems": MAX_ITEMS}
+        if isinstance(field, PartField):
+            return self.resolve_serializer(field.item(partial=True), "request").ref
         if isinstance(field, IncludedRows):
             rows = self.resolve_serializer(field.serializer_class(), "response").ref
             said = {"description": "Only where `include` asks for it.", "readOnly": True}
@@ -268,6 +280,8 @@ class ApiSchema(AutoSchema):
         self, serializer: Any, direction: Any, bypass_extensions: bool = False
     ) -> str:
         """`Task` for what is shown, `NewTask` and `TaskChange` for what is sent."""
+        if given := getattr(serializer, "schema_name", ""):
+            return str(given)
         name = type(serializer).__name__.removesuffix("Serializer")
         if direction == "response":
             return name

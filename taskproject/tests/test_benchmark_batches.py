@@ -29,15 +29,27 @@ def benchmark(*arguments: str) -> subprocess.CompletedProcess[str]:
 
 def test_it_measures_every_way_and_tells_them_beside_each_other(tmp_path: Path) -> None:
     file = tmp_path / "figures.json"
-    sizes = ("--tasks", "2000", "--create", "50", "--update", "50", "--rounds", "2")
+    options = [
+        "--tasks",
+        "2000",
+        "--create",
+        "50",
+        "--update",
+        "50",
+        "--requests",
+        "50",
+        "--rounds",
+        "2",
+    ]
 
-    done = benchmark(*sizes, "--json", str(file))
+    done = benchmark(*options, "--json", str(file))
 
     assert done.returncode == 0, done.stderr
     figures = json.loads(file.read_text())
     assert {name: len(ways) for name, ways in figures.items()} == {
         "create 50 tasks": 5,
         "update 50 tasks": 5,
+        "create 50 tasks over REST": 3,
     }
     assert all(len(each) == 2 and min(each) > 0 for w in figures.values() for each in w.values())
     assert "bulk_create / COPY: " in done.stdout

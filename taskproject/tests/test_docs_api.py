@@ -524,13 +524,14 @@ def message(text: str) -> tuple[str, dict[str, str], Any]:
 
 def differences(schema: dict[str, Any], value: Any, place: str = "") -> Iterator[str]:
     """Where the members of a value are not exactly those of the schema, of a whole object where a
-    part could stand; but for what is only shown where it is asked for."""
+    part could stand; what is not required may be there or not."""
     if "anyOf" in schema:
         schema = schema["anyOf"][0]
     if "$ref" in schema:
         schema = component(schema["$ref"])
     if isinstance(value, dict) and "properties" in schema:
-        if odd := set(schema.get("required", schema["properties"])) ^ set(value):
+        needed = set(schema.get("required", schema["properties"]))
+        if odd := (needed - set(value)) | (set(value) - set(schema["properties"])):
             yield f"{place}: {sorted(odd)}"
         for name in set(schema["properties"]) & set(value):
             inner = schema["properties"][name]

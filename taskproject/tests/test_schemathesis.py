@@ -130,7 +130,10 @@ def settle(case: Case, home: Home, places: dict[str, Any]) -> None:
     if In.BODY not in wrong and isinstance(case.body, dict):
         rows = references(home, case.operation.path)
         named = {each: row for each, row in rows.items() if case.body.get(each) is not None}
-        case.body = {**case.body, **named}
+        case.body = settled_batch({**case.body, **named}, rows)
+    if In.BODY in wrong and isinstance(case.body, dict) and case.body.get("mode") == "partial":
+        # A wrong item would be answered by itself, in the 207 of the others.
+        case.body = {**case.body, "mode": "atomic"}
     # Where a case is about one thing, nothing else may be the reason why it is refused: neither all
     # filters at once, nor a tag that no row has.
     about = case.meta.phase.data
@@ -138,6 +141,22 @@ def settle(case: Case, home: Home, places: dict[str, Any]) -> None:
         case.query = {about.parameter: case.query[about.parameter]}
     if about.parameter_location not in (None, In.HEADER):
         case.headers.pop("If-Match", None)
+
+
+def settled_batch(body: dict[str, Any], rows: dict[str, Any]) -> dict[str, Any]:
+    """The body of a batch with one item that is there, or one id; any other body as it is."""
+    if isinstance(body.get("ids"), list) and "items" not in body:
+        return {**body, "ids": [rows["parent"]]}
+    if not isinstance(body.get("items"), list):
+        return body
+    (item, *_) = body["items"] or [{}]
+    if isinstance(item, dict):
+        named = {"id": rows["parent"], **rows}
+        item = {name: named.get(name, value) if value else value for name, value in item.items()}
+        if isinstance(item.get("set"), dict):
+            item["set"] = {n: rows.get(n, v) if v else v for n, v in item["set"].items()}
+        item.pop("version", None)
+    return {**{n: v for n, v in body.items() if n not in ("ids", "set")}, "items": [item]}
 
 
 def references(home: Home, path: str) -> dict[str, Any]:

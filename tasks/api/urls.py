@@ -5,6 +5,7 @@ from __future__ import annotations
 from django.urls import register_converter
 
 from taskproject.api.routing import route
+from tasks.api.batches import TaskBatchViewSet
 from tasks.api.projects import ProjectArchiveViewSet
 from tasks.api.references import TaskReferenceConverter
 from tasks.api.relations import (
@@ -24,6 +25,10 @@ urlpatterns = [
     route("tasks/", TaskViewSet, "task-list", get="list", post="create"),
     route("tasks/count/", TaskViewSet, "task-count", get="count"),
     route("tasks/summary/", TaskViewSet, "task-summary", get="summary"),
+    *(
+        route(f"tasks/bulk/{name}/", TaskBatchViewSet, f"task-batch-{name}", post=f"bulk_{name}")
+        for name in ("create", "update", "delete", "upsert")
+    ),
     route("tasks/<task:task>/", TaskViewSet, "task-detail", **_CHANGE),
     route("tasks/<int:task_id>/restore/", TaskViewSet, "task-restore", post="restore"),
     route("tasks/<task:task>/labels/", TaskLabelViewSet, "task-label-list", get="list"),

@@ -126,8 +126,8 @@ def create(stage: Stage, rows: int) -> Work:
         f"create {rows:,} tasks",
         rows,
         (
-            Way("COPY", lambda n: _copy(stage, n, events=True)),
-            Way("COPY, no events", lambda n: _copy(stage, n, events=False)),
+            Way("COPY", lambda n: copied(stage, n, events=True, at_once=n)),
+            Way("COPY, no events", lambda n: copied(stage, n, events=False, at_once=n)),
             Way("bulk_create", lambda n: _ours(stage, n)),
             Way("Django's", lambda n: _djangos(stage, n)),
             Way("save()", lambda n: _saves(stage, n), share=SLOW_SHARE),
@@ -137,22 +137,28 @@ def create(stage: Stage, rows: int) -> Work:
     )
 
 
-def _copy(stage: Stage, number: int, *, events: bool) -> Callable[[], object]:
-    """COPY by the owner of rows that are ready as text: the tasks, and their events."""
-    tasks, told = _texts(stage, stage.items(number))
+def copied(stage: Stage, number: int, *, events: bool, at_once: int) -> Callable[[], object]:
+    """COPY by the owner of rows that are ready as text: the tasks, and their events, so many in a
+    transaction."""
+    tasks, told = _lines(stage, stage.items(number))
+    ready = [
+        tuple("".join(lines[start : start + at_once]).encode() for lines in (tasks, told))
+        for start in range(0, number, at_once)
+    ]
 
     def work() -> None:
-        with stage.owner.transaction(), stage.owner.cursor() as cursor:
-            with cursor.copy(copy_statement("task")) as copy:
-                copy.write(tasks)
-            if events:
-                with cursor.copy(copy_statement("event")) as copy:
-                    copy.write(told)
+        for some_tasks, their_events in ready:
+            with stage.owner.transaction(), stage.owner.cursor() as cursor:
+                with cursor.copy(copy_statement("task")) as copy:
+                    copy.write(some_tasks)
+                if events:
+                    with cursor.copy(copy_statement("event")) as copy:
+                        copy.write(their_events)
 
     return work
 
 
-def _texts(stage: Stage, items: list[dict[str, Any]]) -> tuple[bytes, bytes]:
+def _lines(stage: Stage, items: list[dict[str, Any]]) -> tuple[list[str], list[str]]:
     now = datetime.now(UTC)
     ids = {table: count(stage._last(table) + 10_000_000) for table in ("task", "event")}
     numbers = count(1_000_000_000)
@@ -182,7 +188,7 @@ def _texts(stage: Stage, items: list[dict[str, Any]]) -> tuple[bytes, bytes]:
             "created_at": now,
         }
         events.append(_line("event", event))
-    return "".join(tasks).encode(), "".join(events).encode()
+    return tasks, events
 
 
 _ESCAPED: Final = str.maketrans({"\\": r"\\", "\n": r"\n", "\r": r"\r", "\t": r"\t"})

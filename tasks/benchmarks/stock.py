@@ -14,6 +14,7 @@ from rest_framework.pagination import CursorPagination
 from rest_framework.parsers import JSONParser
 from rest_framework.permissions import SAFE_METHODS
 from rest_framework.renderers import JSONRenderer
+from rest_framework.response import Response
 from rest_framework.viewsets import ModelViewSet
 
 from projects.models import Project
@@ -94,14 +95,25 @@ class StockTaskViewSet(RateLimitedView, ModelViewSet[Task]):
         return super().create(*args, **kwargs)
 
     @transaction.atomic
+    def create_many(self, request: Any, **kwargs: Any) -> Response:
+        """Tasks by a serializer with `many=True`."""
+        serializer: Any = self.get_serializer(data=request.data, many=True)
+        serializer.is_valid(raise_exception=True)
+        made = [self._made(serializer.child, each) for each in serializer.validated_data]
+        return Response(self.get_serializer(made, many=True).data, status=201)
+
+    @transaction.atomic
     def update(self, *args: Any, **kwargs: Any) -> Any:
         return super().update(*args, **kwargs)
 
     def perform_create(self, serializer: Any) -> None:
-        project = serializer.validated_data["project"]
-        number = numbers_take(project_id=project.pk)
-        task = serializer.save(creator=self.request.user, number=number)
+        serializer.instance = self._made(serializer, serializer.validated_data)
+
+    def _made(self, serializer: Any, values: dict[str, Any]) -> Task:
+        number = numbers_take(project_id=values["project"].pk)
+        task: Task = serializer.create({**values, "creator": self.request.user, "number": number})
         self._record(EventKind.TASK_CREATED, task, {"title": task.title})
+        return task
 
     def perform_update(self, serializer: Any) -> None:
         task = serializer.instance

@@ -15,6 +15,10 @@ urlpatterns = [
         "stock/v1/tenants/<slug:tenant>/tasks/",
         StockTaskViewSet.as_view({"get": "list", "post": "create"}),
     ),
+    path(
+        "stock/v1/tenants/<slug:tenant>/tasks/many/",
+        StockTaskViewSet.as_view({"post": "create_many"}),
+    ),
     path("stock/v1/tenants/<slug:tenant>/tasks/<int:pk>/", StockTaskViewSet.as_view(_ONE)),
     path("", include("taskproject.urls")),
 ]

@@ -113,7 +113,7 @@ def said_as_json(text: str) -> str:
     if text.startswith("WITH"):
         return "create task" if "INSERT INTO task" in text else "change task"
     rows = re.search(r"FROM \((SELECT (?!row_number).*)\) AS (page|shown_row)", text, re.DOTALL)
-    return said(rows[1]) if rows else text
+    return said(rows[1] if rows else text)
 
 
 def said(text: str) -> str:
@@ -153,9 +153,18 @@ class Case:
 
     def sent(self, client: Client, ids: dict[str, Any]) -> Any:
         address = "/api/v1/tenants/alpha/" + self.path.format(**ids)
-        body = {name: ids.get(str(value), value) for name, value in (self.body or {}).items()}
+        body = named(self.body or {}, ids)
         sent = json.dumps(body) if self.body else ""  # Django's client sends an empty form else
         return client.generic(self.method.upper(), address, sent, "application/json")
+
+
+def named(value: Any, ids: dict[str, Any]) -> Any:
+    """The body with ids in place of their names."""
+    if isinstance(value, dict):
+        return {name: named(each, ids) for name, each in value.items()}
+    if isinstance(value, list):
+        return [named(each, ids) for each in value]
+    return ids.get(str(value), value)
 
 
 # In this order: what is deleted is not asked for afterwards.
@@ -213,6 +222,37 @@ CASES: Final = [
         ["create task"],
         body={"title": "New"},
         status=201,
+    ),
+    Case(
+        "post",
+        "tasks/bulk/create/",
+        written("SELECT", "SELECT", "create task"),
+        body={"items": [{"project": "WEB", "title": "New", "assignee": "bob"}] * 3},
+        status=201,
+    ),
+    Case(
+        "post",
+        "tasks/bulk/update/",
+        written("SELECT", "change task"),
+        body={"items": [{"id": "task", "set": {"title": "Again", "priority": "low"}}]},
+    ),
+    Case(
+        "post",
+        "tasks/bulk/update/",
+        written("SELECT", "SELECT", "SELECT", "change task"),
+        body={"ids": ["task", "other"], "set": {"assignee": "bob"}},
+    ),
+    Case(
+        "post",
+        "tasks/bulk/upsert/",
+        written("SELECT", "SELECT", "SELECT", "create task"),
+        body={"items": [{"project": "WEB", "title": "New", "external_key": "new"}]},
+    ),
+    Case(
+        "post",
+        "tasks/bulk/upsert/",
+        written("SELECT", "SELECT", "SELECT", "change task"),
+        body={"items": [{"project": "WEB", "title": "Newer", "external_key": "new"}]},
     ),
     Case(
         "patch",
@@ -304,6 +344,7 @@ CASES: Final = [
         written("SELECT label", "SELECT label", "UPDATE label", "INSERT event"),
         body={"name": "Renamed"},
     ),
+    Case("post", "tasks/bulk/delete/", written("SELECT", "change task"), body={"ids": ["other"]}),
     Case(
         "delete",
         "labels/{label}/",

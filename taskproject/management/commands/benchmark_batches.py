@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import random
 import statistics
 import sys
@@ -10,14 +11,16 @@ from typing import Any, Final
 from django.core.exceptions import ImproperlyConfigured
 from django.core.management.base import BaseCommand, CommandError
 from django.db import connection
+from django.test import override_settings
 
 from taskproject.db.context import tenant_context
 from taskproject.tenancy.models import Tenant
 from tasks.benchmarks.batches import Stage, Way, Work, create, owner_connection, update
 from tasks.benchmarks.database import seeded_database
 from tasks.benchmarks.options import at_least, new_file, ratio
+from tasks.benchmarks.rest import requests
 
-WORKS: Final = {"create": create, "update": update}
+WORKS: Final = {"create": create, "update": update, "requests": requests}
 _HELP: Final = """\
 Measures batches of tasks beside what PostgreSQL can do at best, and beside what
 Django does by itself. Each way writes the same, with numbers and events, from
@@ -25,8 +28,10 @@ plain values to COMMIT:
 
   COPY, UPDATE FROM  the schema's owner, from rows that are ready; the limit
   bulk_…             this service, as the role of the application
+  bulk/create/       the REST API, 1,000 tasks in a request, without a web server
   Django's           its own bulk_create and bulk_update
   save()             task by task in one transaction, of a tenth of the rows
+  many=True          a ModelSerializer of DRF with that, of a tenth of the rows
 
 They take turns in random order, in a table with all indexes, keys and policies.
 It makes a database of its own, fills it, and drops it at the end.
@@ -38,6 +43,17 @@ examples:
 
 exit codes: 0 measured; 1 it could not be measured; 130 interrupted
 """
+
+
+def _urls() -> Any:
+    """The addresses of the stock views beside those of the service, for the test client."""
+    return override_settings(
+        ROOT_URLCONF="tasks.benchmarks.urls",
+        ALLOWED_HOSTS=["testserver"],
+        SECURE_SSL_REDIRECT=False,
+        RATE_LIMIT_TOKEN_PER_MINUTE=1_000_000,
+        RATE_LIMIT_TENANT_PER_MINUTE=1_000_000,
+    )
 
 
 class Command(BaseCommand):
@@ -54,6 +70,7 @@ class Command(BaseCommand):
             ("tasks", 200_000, 2_000, "how many tasks the database has"),
             ("create", 100_000, 10, "how many are made"),
             ("update", 10_000, 10, "how many are changed"),
+            ("requests", 10_000, 10, "how many are made by requests of 1,000"),
             ("rounds", 5, 1, "how often each way takes its turn, after one to warm up"),
         ):
             parser.add_argument(
@@ -63,7 +80,7 @@ class Command(BaseCommand):
                 metavar="N",
                 help=f"{says}, {least:,} or more (default: {default:,})",
             )
-        parser.add_argument("--only", choices=WORKS, help="one of them (default: both)")
+        parser.add_argument("--only", choices=WORKS, help="one of them (default: all)")
         parser.add_argument(
             "--keep", action="store_true", help="keep the database for the next run"
         )
@@ -72,6 +89,7 @@ class Command(BaseCommand):
         )
 
     def handle(self, **options: Any) -> None:
+        logging.disable(logging.INFO)  # a line for each request
         try:
             found = self._measured(**options)
         except ImproperlyConfigured as error:
@@ -87,7 +105,7 @@ class Command(BaseCommand):
     ) -> dict[str, dict[str, list[float]]]:
         found = {}
         with seeded_database(tasks=tasks, tenants=None, keep=keep), owner_connection() as owner:
-            with tenant_context(Tenant.objects.earliest("id")):  # the largest one
+            with _urls(), tenant_context(Tenant.objects.earliest("id")):  # the largest one
                 stage = Stage(owner)
                 for name, work_of in WORKS.items():
                     if only in (None, name):

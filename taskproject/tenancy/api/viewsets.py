@@ -58,10 +58,14 @@ class TenantViewSet(LeanAPIView, RateLimitedView, GenericViewSet[Any]):
     other one has; that those in `conditional` honour `If-Match`; and what `places` says of the
     names in the address.
 
-    The rows that an action of `sparse` shows can be narrowed to some of their `members`.
+    Actions of `with_body` read one; the others refuse any. Those in `batches` answer with the first
+    status if all is well, with the second if each item is answered by itself. The rows that an
+    action of `sparse` shows can be narrowed to some of their `members`.
     """
 
     serializer_class: type[Serializer[Any]]
+    with_body: ClassVar[frozenset[str]] = frozenset({"create", "partial_update"})
+    batches: ClassVar[Mapping[str, tuple[int, int]]] = {}
     sparse: ClassVar[frozenset[str]] = frozenset({"list", "retrieve"})
     members: tuple[str, ...] | None = None
     content_negotiation_class = Negotiation
@@ -112,7 +116,7 @@ class TenantViewSet(LeanAPIView, RateLimitedView, GenericViewSet[Any]):
 
     @property
     def _takes_no_body(self) -> bool:
-        return self._changes and self.action not in ("create", "partial_update")
+        return self._changes and self.action not in self.with_body
 
     @property
     def _changes(self) -> bool:

@@ -149,6 +149,16 @@ DECLARED: Final[dict[str, dict[str, Act]]] = {
     },
     "task-count": {"GET": reads(filters=_NARROWED)},
     "task-summary": {"GET": reads()},
+    "task-batch-create": {"POST": writes(201, {"items": [{"title": "New", "project": "{key}"}]})},
+    "task-batch-update": {
+        "POST": writes(body={"items": [{"id": "{task}", "set": {"title": "Renamed"}}]})
+    },
+    "task-batch-delete": {"POST": writes(body={"ids": ["{spare_task}"]})},
+    "task-batch-upsert": {
+        "POST": writes(
+            body={"items": [{"title": "New", "project": "{key}", "external_key": "new"}]}
+        )
+    },
     "task-detail": {
         "GET": reads(),
         "PATCH": writes(body={"title": "Renamed"}, refers=_TASK),

@@ -139,6 +139,10 @@ def body_of(act: Act | None, method: str, home: Home) -> dict[str, Any] | None:
 def _filled(value: Any, home: Home) -> Any:
     if isinstance(value, str) and value.startswith("{"):
         return home.places[value.strip("{}")]
+    if isinstance(value, list):
+        return [_filled(each, home) for each in value]
+    if isinstance(value, dict):
+        return {name: _filled(each, home) for name, each in value.items()}
     return value
 
 

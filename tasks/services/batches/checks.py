@@ -10,7 +10,7 @@ from msgspec import json
 
 from taskproject.db.statements import run
 from tasks.services.batches.outcome import ItemError
-from tasks.services.batches.statements import AROUND
+from tasks.services.batches.statements import AROUND, NAMES
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +49,26 @@ def look_around(
         parents=frozenset(_decoded(found_parents)),
         taken_keys={key: (pk, project) for key, (pk, project) in _decoded(found_keys)},
     )
+
+
+@dataclass(frozen=True, slots=True)
+class Names:
+    """Ids by the names that people use: of projects by key, of active members by user name."""
+
+    projects: dict[str, int]
+    members: dict[str, int]
+
+
+def find_names(*, projects: Collection[str], members: Collection[str]) -> Names:
+    """The ids of those that there are. One statement; none for no names."""
+    if not projects and not members:
+        return Names({}, {})
+    values = {
+        "projects": json.encode(list(projects)).decode(),
+        "members": json.encode(list(members)).decode(),
+    }
+    ((found_projects, found_members),) = run(NAMES, values)
+    return Names(_decoded(found_projects), _decoded(found_members))
 
 
 def id_array(ids: Collection[int]) -> str:

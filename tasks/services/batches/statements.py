@@ -33,6 +33,28 @@ def _ids(name: str) -> str:
     return f"ANY({slot(name)}::bigint[])"
 
 
+def _by_name(select: str) -> str:
+    return f"(SELECT coalesce(json_object_agg(name, id), '{{}}') FROM ({select}) AS found)::text"
+
+
+def _names(slot_name: str) -> str:
+    return f"ANY(ARRAY(SELECT json_array_elements_text({slot(slot_name)}::json)))"
+
+
+NAMES: Final = Statement.of(
+    "SELECT "
+    + _by_name(
+        "SELECT key AS name, id FROM project"
+        f" WHERE tenant_id = {_TENANT} AND key = {_names('projects')}"
+    )
+    + ", "
+    + _by_name(
+        "SELECT username AS name, user_account.id FROM user_account JOIN membership"
+        f" ON membership.user_id = user_account.id AND membership.tenant_id = {_TENANT}"
+        f" AND membership.active WHERE username = {_names('members')}"
+    )
+)
+
 # Projects are locked, in the order of their ids: they keep their numbers, and stay as they are.
 AROUND: Final = Statement.of(
     "SELECT (SELECT coalesce(json_agg(json_build_array(id, archived)), '[]') FROM"
@@ -51,8 +73,7 @@ AROUND: Final = Statement.of(
             ),
             _all(
                 "SELECT json_build_array(external_key, json_build_array(id, project_id)) FROM task"
-                f" WHERE tenant_id = {_TENANT} AND external_key = ANY(ARRAY("
-                f"SELECT json_array_elements_text({slot('keys')}::json)))"
+                f" WHERE tenant_id = {_TENANT} AND external_key = {_names('keys')}"
             ),
         )
     )
