@@ -58,6 +58,7 @@ CATALOGUE: Final[dict[str, Kind]] = {
     "content-too-large": Kind(413, "The body is too large"),
     "unsupported-media-type": Kind(415, "The body must be JSON"),
     "validation": Kind(422, "Some of the values are not valid"),
+    "idempotency-key-reused": Kind(422, "The key was given to another request before"),
     "too-many-matches": Kind(422, "The question matches more rows than can be sorted"),
     "rate-limited": Kind(429, "Too many requests"),
     "throttled": Kind(429, "Too many requests"),
@@ -100,6 +101,23 @@ class RateLimited(exceptions.Throttled):
     status_code = HTTPStatus.TOO_MANY_REQUESTS
     default_code = "rate-limited"
     default_detail = "Too many requests."
+
+
+class InFlight(exceptions.APIException):
+    """409: another request with the same idempotency key is at work."""
+
+    status_code = HTTPStatus.CONFLICT
+    default_code = "locked"
+    default_detail = "A request with this Idempotency-Key is at work. Ask again for its answer."
+    wait = RETRY_AFTER_S
+
+
+class KeyTaken(exceptions.APIException):
+    """422: the idempotency key was given to another request before."""
+
+    status_code = HTTPStatus.UNPROCESSABLE_ENTITY
+    default_code = "idempotency-key-reused"
+    default_detail = "Another request had this Idempotency-Key before. Give each request its own."
 
 
 class FeedRestarted(exceptions.APIException):

@@ -28,6 +28,7 @@ from taskproject.api.items import MAX_ITEMS, ItemsField, PartField
 from taskproject.api.pagination import MAX_LIMIT
 from taskproject.api.schema_answers import (
     HEADERS,
+    IDEMPOTENCY_KEY,
     IF_MATCH,
     IF_NONE_MATCH,
     RATE_LIMIT_HEADERS,
@@ -88,6 +89,7 @@ class ApiSchema(AutoSchema):
             tagged=self.action != "list" and _has_version(self._answer),
             conditional=writes and self.action in self.view.conditional,
             validates=writes and self.action != "destroy",
+            keyed=self.method in ("POST", "PATCH"),
             limited=bool(self.view.get_throttles()),
             more=self.view.problems.get(self.action, ()),
         )
@@ -156,6 +158,8 @@ class ApiSchema(AutoSchema):
             found += filters_of(sparse_parameters(self.view.serializer_class))
         if traits.conditional:
             found.append(IF_MATCH)
+        if traits.keyed:
+            found.append(IDEMPOTENCY_KEY)
         if traits.tagged and not traits.writes:
             found.append(IF_NONE_MATCH)
         return found
@@ -181,6 +185,7 @@ class ApiSchema(AutoSchema):
 
     def _good_answers(self, traits: Traits) -> dict[str, Schema]:
         headers = ["X-Request-Id", *(RATE_LIMIT_HEADERS if traits.limited else ())]
+        headers += ["Idempotency-Replayed"] if traits.keyed else []
         answer = self._answer
         if answer is None:
             return {"204": {"description": "Done.", "headers": response_headers(headers)}}

@@ -25,6 +25,7 @@ class Traits:
     tagged: bool = False  # shows one object with its entity tag
     conditional: bool = False  # honours If-Match
     validates: bool = False  # refuses values, sent or stored
+    keyed: bool = False  # takes an Idempotency-Key
     limited: bool = False  # is counted against a quota
     more: tuple[str, ...] = ()  # further problems, by code
 
@@ -56,7 +57,7 @@ _GROUPS: Final = (
     _Group(400, ("unserved-combination",), lambda it: it.filters, "Filters"),
     _Group(400, ("invalid-cursor",), lambda it: it.pages, "Page"),
     _Group(400, _BODY, lambda it: it.reads_body, "Body"),
-    _Group(400, ("invalid-header",), lambda it: it.conditional, "IfMatch"),
+    _Group(400, ("invalid-header",), lambda it: it.conditional or it.keyed, "Header"),
     _Group(401, ("not-authenticated", "authentication-failed")),
     _Group(403, ("permission-denied",)),
     _Group(404, ("not-found",)),
@@ -68,6 +69,7 @@ _GROUPS: Final = (
     _Group(413, ("content-too-large",), lambda it: it.reads_body),
     _Group(415, ("unsupported-media-type",), lambda it: it.reads_body),
     _Group(422, ("validation",), lambda it: it.validates),
+    _Group(422, ("idempotency-key-reused",), lambda it: it.keyed, "Key"),
     _Group(422, ("too-many-matches",), lambda it: it.matches, "Matches"),
     _Group(429, ("rate-limited",), lambda it: it.limited),
     _Group(503, ("database-busy", "database-unavailable", "query-timeout")),
@@ -222,7 +224,19 @@ IF_NONE_MATCH: Final = {
     "description": "Send it only if it has another `ETag` than these; else 304.",
     "schema": {"type": "string"},
 }
+IDEMPOTENCY_KEY: Final = {
+    "in": "header",
+    "name": "Idempotency-Key",
+    "description": "Names this request of its user for 24 hours: sent again, it is answered as the "
+    "first time and done once. A new one for each request, such as a UUID.",
+    "schema": {"type": "string", "pattern": "^[\\x21-\\x7e]{1,255}$"},
+}
 HEADERS: Final[dict[str, dict[str, Any]]] = {
+    "Idempotency-Replayed": {
+        "description": "It was done before, with the same `Idempotency-Key`, and answered so then.",
+        "schema": {"type": "string", "const": "true"},
+        "example": "true",
+    },
     "ETag": {
         "description": "The version of the object, and a digest of what is shown.",
         "required": True,

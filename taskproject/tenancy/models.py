@@ -241,7 +241,7 @@ class IdempotencyKey(TenantModel):
         db_table = "idempotency_key"
         constraints = [
             TenantPrimaryKey(name="idempotency_key_tpk"),
-            # planned: the kept answers of the REST API, found by a user and the key it sent
+            # serves: key_claim
             models.UniqueConstraint(
                 fields=["tenant", "user", "key"], name="idempotency_key_key_uniq"
             ),

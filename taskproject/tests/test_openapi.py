@@ -206,7 +206,8 @@ def test_examples_of_parameters_and_headers_are_valid():
             examples = [parameter["example"]] if "example" in parameter else examples
             for example in examples:
                 assert complaints(parameter["schema"], example) == [], parameter
-            assert examples or parameter["name"] in {"cursor", "If-Match", "If-None-Match"}
+            headers = {"If-Match", "If-None-Match", "Idempotency-Key"}
+            assert examples or parameter["name"] in {"cursor", *headers}
     for header in document()["components"]["headers"].values():
         assert complaints(header["schema"], header["example"]) == []
 
@@ -294,8 +295,8 @@ def test_what_goes_well_has_the_status_of_its_kind(name, statuses):
     ("name", "status", "headers"),
     [
         ("task_list", "200", {"Link"}),
-        ("task_create", "201", {"ETag", "Location"}),
-        ("dependency_create", "201", set()),
+        ("task_create", "201", {"ETag", "Location", "Idempotency-Replayed"}),
+        ("dependency_create", "201", {"Idempotency-Replayed"}),
         ("task_retrieve", "304", {"ETag"}),
         ("token_retrieve", "200", set()),
         ("task_destroy", "204", set()),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any, ClassVar, Final
 from urllib.parse import urlencode
 
@@ -35,6 +35,7 @@ from taskproject.db.slots import Slot, tenant_of_slots
 from taskproject.db.statements import Statement, run
 from taskproject.db.values import storable_id
 from taskproject.tenancy.api.authentication import identity_of
+from taskproject.tenancy.api.idempotency import done_once, key_of
 from taskproject.tenancy.api.permissions import Requirement
 from taskproject.tenancy.api.throttling import RateLimitedView
 from taskproject.tenancy.credentials import Identity
@@ -93,6 +94,19 @@ class TenantViewSet(LeanAPIView, RateLimitedView, GenericViewSet[Any]):
             self.members = members_asked(self._query, self.serializer_class)
         if self._takes_no_body:
             StrictSerializer(data=members_of(request.data)).is_valid(raise_exception=True)
+        if self.action is not None and (key := key_of(request)) is not None:
+            self._do_once(key)
+
+    def _do_once(self, key: str) -> None:
+        """Have the action done once for the key. It is what DRF will call when all is checked."""
+        method = str(self.request.method).lower()
+        action = getattr(self, method)
+
+        def once(request: Request, **kwargs: Any) -> Any:
+            work = partial(action, request, **kwargs)
+            return done_once(work, request, key=key, user_id=self.actor_id)
+
+        setattr(self, method, once)
 
     def finalize_response(self, request: Any, *args: Any, **kwargs: Any) -> Any:
         response = super().finalize_response(request, *args, **kwargs)
