@@ -215,12 +215,18 @@ def _field_errors(details: Any, pointer: str) -> Iterator[dict[str, str]]:
         }
     elif isinstance(details, dict):
         for name, inner in details.items():
-            step = "" if name in _WHOLE else f"/{str(name).replace('~', '~0').replace('/', '~1')}"
+            step = "" if name in _WHOLE else json_pointer(name)
             yield from _field_errors(inner, pointer + step)
     elif isinstance(details, list):
         leaves = all(_is_leaf(each) for each in details)
         for index, inner in enumerate(details):
             yield from _field_errors(inner, pointer if leaves else f"{pointer}/{index}")
+
+
+def json_pointer(*path: object) -> str:
+    """The place of a value in a body (RFC 6901)."""
+    steps = (str(each).replace("~", "~0").replace("/", "~1") for each in path)
+    return "".join(f"/{each}" for each in steps)
 
 
 def _is_leaf(details: Any) -> bool:

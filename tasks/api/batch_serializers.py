@@ -47,7 +47,7 @@ class TaskVersionSerializer(StrictSerializer):
     schema_name: ClassVar = "TaskVersion"
 
     id = IdField()
-    version = serializers.IntegerField(required=False, min_value=1)
+    version = IdField(required=False)  # a whole number from 1 on, like an id
 
 
 class TaskChangeItemSerializer(TaskVersionSerializer):

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from http import HTTPStatus
 from typing import Any, ClassVar, Final
 
 from django.db import transaction
 from msgspec import json
-from rest_framework.exceptions import ErrorDetail, ValidationError
+from rest_framework.exceptions import APIException, ValidationError
 from rest_framework.request import Request
 from rest_framework.response import Response
 
@@ -76,25 +78,35 @@ class TaskBatchViewSet(TenantViewSet):
         return Response(answer, status=done if body["mode"] == ATOMIC else partly)
 
 
+@dataclass(frozen=True, slots=True)
+class Wrong:
+    """What is wrong with an item, and where in it."""
+
+    place: int
+    path: tuple[str, ...]
+    code: str
+    message: str
+
+
 class _Batch:
     """A request's items on their way: their values, what is wrong with some, what became of all."""
 
     def __init__(self, body: Mapping[str, Any], actor_id: int) -> None:
         self._body = body
         self._actor_id = actor_id
-        self.errors: list[ItemError] = []
+        self.errors: list[Wrong] = []
         self._refused: Items = []  # which may have names that nobody has, too
 
     @retried
     def answered(self, work: Any, status: int) -> list[dict[str, Any]]:
-        """The result of each item. In the mode `atomic` it raises `ValidationError` if any fails,
-        with all errors, and nothing is done."""
+        """The result of each item. In the mode `atomic` it raises `BatchInvalid` if any fails, with
+        all errors, and nothing is done."""
         self.errors, self._refused = [], []
         with transaction.atomic():
             done: dict[int, dict[str, Any]] = work(self)
             if self.errors and self._body["mode"] == ATOMIC:
-                raise ValidationError(_details(self.errors, self._pointer))
-        failed = dict(_problems(self.errors, self._pointer))
+                raise BatchInvalid([_told(each, self._member) for each in self.errors])
+        failed = dict(_problems(self.errors, self._member))
         size = len(self._body.get("items") or self._body["ids"])
         return [
             failed.get(place) or {"index": place, "status": status, **done[place]}
@@ -102,7 +114,8 @@ class _Batch:
         ]
 
     @property
-    def _pointer(self) -> str:
+    def _member(self) -> str:
+        """The member of the body that says which tasks are meant."""
         return "items" if "items" in self._body else "ids"
 
     def created(self) -> dict[int, dict[str, Any]]:
@@ -130,7 +143,7 @@ class _Batch:
     def changed(self) -> dict[int, dict[str, Any]]:
         items = self._changes()
         outcome = change_batch([values for _, values in items], actor_id=self._actor_id)
-        self._note(items, outcome.errors, beside=("id", "version"), within="set/")
+        self._note(items, outcome.errors, beside=("id", "version"), within=("set",))
         return _versions(items, outcome.versions)
 
     def deleted(self) -> dict[int, dict[str, Any]]:
@@ -145,14 +158,14 @@ class _Batch:
         errors: Iterable[ItemError],
         *,
         beside: tuple[str, ...] = (),
-        within: str = "",
+        within: tuple[str, ...] = (),
     ) -> None:
         """Take up errors that count places among the items that were left. Their fields stand
         `within` something, but for those `beside` it."""
         for each in errors:
-            field = each.field if each.field in beside else within + each.field
+            path = (each.field,) if each.field in beside else (*within, each.field)
             place = items[each.index][0]
-            self.errors.append(ItemError(place, field, each.code, each.message))
+            self.errors.append(Wrong(place, path, each.code, each.message))
 
     def _named(self, serializer: Any) -> tuple[Items, Names]:
         """The good items with the ids that their names stand for, among all names. One
@@ -160,7 +173,7 @@ class _Batch:
         items = list(self._read(self._body["items"], serializer, partial=False))
         return self._with_ids(items)
 
-    def _with_ids(self, items: Items, *, within: str = "") -> tuple[Items, Names]:
+    def _with_ids(self, items: Items, *within: str) -> tuple[Items, Names]:
         every = [*items, *self._refused]
         names = find_names(
             projects={values["project"] for _, values in every if "project" in values},
@@ -171,19 +184,21 @@ class _Batch:
         found = [each for each in items if self._resolve(*each, names, within)]
         return found, names
 
-    def _resolve(self, place: int, values: dict[str, Any], names: Names, within: str) -> bool:
+    def _resolve(
+        self, place: int, values: dict[str, Any], names: Names, within: tuple[str, ...]
+    ) -> bool:
         """Put ids in place of names; whether there is somebody of each."""
         before = len(self.errors)
         if "project" in values:
             values["project_id"] = names.projects.get(values.pop("project"))
             if values["project_id"] is None:
-                self._refuse(place, f"{within}project", "There is no such project.")
+                self._refuse(place, (*within, "project"), "There is no such project.")
         if "assignee" in values:
             name = values.pop("assignee")
             values["assignee_id"] = names.members.get(name)
             if name is not None and values["assignee_id"] is None:
                 message = "This is no active member of the tenant."
-                self._refuse(place, f"{within}assignee", message)
+                self._refuse(place, (*within, "assignee"), message)
         return len(self.errors) == before
 
     def _refuse_all(self, place: int, errors: Any, named: Any) -> None:
@@ -191,13 +206,13 @@ class _Batch:
         of."""
         found = list(_errors_of(place, errors))
         self.errors += found
-        wrong = {each.field.rpartition("/")[2] for each in found}
+        wrong = {each.path[-1] for each in found if each.path}
         names = {n: named.get(n) for n in ("project", "assignee") if n not in wrong}
         names = {name: text for name, text in names.items() if isinstance(text, str)}
         self._refused.append((place, names))
 
-    def _refuse(self, place: int, field: str, message: str) -> None:
-        self.errors.append(ItemError(place, field, "does_not_exist", message))
+    def _refuse(self, place: int, path: tuple[str, ...], message: str) -> None:
+        self.errors.append(Wrong(place, path, "does_not_exist", message))
 
     def _by_id(self, serializer: Any) -> Items:
         """The good items by the ids of their tasks. No statement."""
@@ -218,7 +233,7 @@ class _Batch:
             items = list(self._read_changes(self._body["items"]))
         else:
             raise ValidationError(_WHICH)
-        return self._with_ids(items, within="set/")[0]
+        return self._with_ids(items, "set")[0]
 
     def _read_changes(self, items: Sequence[dict[str, Any]]) -> Iterator[tuple[int, Any]]:
         """The values of the good changes with their ids and versions. No statement."""
@@ -270,31 +285,27 @@ def _are_ids(item: Mapping[str, Any]) -> bool:
     return all(type(each) is int and 1 <= each <= MAX_INTEGER for each in numbers)
 
 
-def _errors_of(place: int, errors: Any, within: str = "") -> Iterator[ItemError]:
+def _errors_of(place: int, errors: Any, *within: str) -> Iterator[Wrong]:
     """What a serializer says of an item."""
     for name, found in errors.items():
+        path = within if name == NON_FIELD else (*within, str(name))
         if isinstance(found, dict):
-            yield from _errors_of(place, found, f"{within}{name}/")
+            yield from _errors_of(place, found, *path)
         else:
-            field = "" if name == NON_FIELD else f"{within}{name}"
             for each in found:
-                yield ItemError(place, field, each.code, str(each))
+                yield Wrong(place, path, each.code, str(each))
 
 
-def _details(errors: Iterable[ItemError], members: str) -> dict[str, Any]:
-    """All errors as a `ValidationError` has them, below the member that has the items."""
-    found: dict[str, Any] = {}
-    for each in errors:
-        detail = ErrorDetail(each.message, each.code)
-        if members == "ids" or not each.field:
-            found.setdefault(str(each.index), {}).setdefault(NON_FIELD, []).append(detail)
-            continue
-        *path, last = each.field.split("/")
-        node = found.setdefault(str(each.index), {})
-        for step in path:
-            node = node.setdefault(step, {})
-        node.setdefault(last, []).append(detail)
-    return {members: found}
+class BatchInvalid(APIException):
+    """422: some items of an atomic batch are wrong. `extra` has every error."""
+
+    status_code = HTTPStatus.UNPROCESSABLE_ENTITY
+    default_code = "validation"
+    default_detail = "Nothing was done: some of the values are not valid; see errors."
+
+    def __init__(self, errors: list[dict[str, str]]) -> None:
+        super().__init__()
+        self.extra = {"errors": errors}
 
 
 # What a problem of an item is, by the codes of its errors; else its values are not valid.
@@ -305,33 +316,31 @@ _STATUSES: Final = {
 }
 
 
-def _problems(errors: Iterable[ItemError], members: str) -> Iterator[tuple[int, dict[str, Any]]]:
+def _problems(errors: Iterable[Wrong], member: str) -> Iterator[tuple[int, dict[str, Any]]]:
     """The results of the items that failed, by their places."""
-    by_place: dict[int, list[ItemError]] = {}
+    by_place: dict[int, list[Wrong]] = {}
     for each in errors:
-        by_place.setdefault(each.index, []).append(each)
+        by_place.setdefault(each.place, []).append(each)
     for place, found in by_place.items():
         status, code = _kind_of(found)
         detail = " ".join(dict.fromkeys(each.message for each in found))
-        told = [
-            {"pointer": _pointer(each, members), "code": each.code, "detail": each.message}
-            for each in found
-        ]
+        told = [_told(each, member) for each in found]
         problem = problems.body(status, code, detail, errors=told)
         yield place, {"index": place, "status": status, "problem": problem}
 
 
-def _kind_of(errors: Sequence[ItemError]) -> tuple[int, str]:
-    kinds = {_STATUSES.get(each.code) for each in errors}
-    if all(each.field == "id" and each.code == "does_not_exist" for each in errors):
+def _kind_of(errors: Sequence[Wrong]) -> tuple[int, str]:
+    if all(each.path == ("id",) and each.code == "does_not_exist" for each in errors):
         return 404, "not-found"
-    (only, *others) = kinds
+    (only, *others) = {_STATUSES.get(each.code) for each in errors}
     return only if only and not others else (422, "validation")
 
 
-def _pointer(error: ItemError, members: str) -> str:
-    field = f"/{error.field}" if error.field and members == "items" else ""
-    return f"/{members}/{error.index}{field}"
+def _told(error: Wrong, member: str) -> dict[str, str]:
+    # Of one of the ids there is nothing to point into.
+    path = error.path if member == "items" else ()
+    pointer = problems.json_pointer(member, error.place, *path)
+    return {"pointer": pointer, "code": error.code, "detail": error.message}
 
 
 def _versions(items: Items, versions: Sequence[int | None]) -> dict[int, dict[str, Any]]:

@@ -69,7 +69,7 @@ _MOVED: Final = """
         SELECT task_id, parent_id
           FROM unnest(%(tasks)s::bigint[], %(parents)s::bigint[]) AS given (task_id, parent_id)
     ), walk (start, task_id, depth) AS (
-        SELECT task_id, parent_id, 1 FROM moved WHERE parent_id IS NOT NULL
+        SELECT task_id, parent_id, 0 FROM moved WHERE parent_id IS NOT NULL
         UNION ALL
         SELECT w.start, up.parent_id, w.depth + 1
           FROM walk AS w
@@ -88,7 +88,8 @@ _MOVED: Final = """
 
 def parent_cycles(moved: Mapping[int, int | None]) -> dict[int, str]:
     """Which of the tasks that get new parents, all at once, can't have them, and why: they would be
-    parts of themselves, or stand in too long a chain. Two statements, under a lock as above."""
+    parts of themselves or, if none would, stand in too long a chain. Two statements, under a lock
+    as above."""
     tenant = require_tenant_id()
     values: dict[str, Any] = {
         "tasks": list(moved),
@@ -101,4 +102,7 @@ def parent_cycles(moved: Mapping[int, int | None]) -> dict[int, str]:
             "SELECT pg_advisory_xact_lock(hashtext('parent'), hashtext(%s))", [str(tenant)]
         )
         cursor.execute(_MOVED, values)
-        return {task_id: _CYCLE if closed else _CHAIN for task_id, closed in cursor.fetchall()}
+        found = dict(cursor.fetchall())
+    # Who only leads into a cycle goes round in it as well, and may be good without it.
+    closing = {task_id: _CYCLE for task_id, closed in found.items() if closed}
+    return closing or dict.fromkeys(found, _CHAIN)

@@ -576,7 +576,7 @@ def test_every_error_of_an_upsert_is_told(cast: Cast, web: Project, ops: Project
         (4, "external_key", "unique"),
         (5, "title", "max_length"),
         (6, "titel", "unknown"),
-        (8, "id", "repeated"),
+        (8, "external_key", "unique"),
     ]
     outcome = upsert_batch(batch, actor_id=cast.alice.pk)
     assert (outcome.made, outcome.changed) == (1, 1)

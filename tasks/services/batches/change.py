@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
-from itertools import batched
 from typing import Any, Final
 
 import msgspec
@@ -22,9 +21,9 @@ from tasks.services.batches.checks import (
     parent_errors,
 )
 from tasks.services.batches.create import BATCH_SIZE
-from tasks.services.batches.outcome import BatchRefused, Changed, ItemError
+from tasks.services.batches.outcome import BatchRefused, Changed, Fills, ItemError, fill
 from tasks.services.batches.statements import LOCK, change_statement
-from tasks.services.batches.values import CHANGED, Change, changes_of
+from tasks.services.batches.values import CHANGED, Change, changes_of, in_batches
 from tasks.services.cycles import parent_cycles
 
 
@@ -48,15 +47,16 @@ def bulk_update(
 
     Raises `BatchRefused` with every error of the first batch that has any.
     """
-    different = 0
+    different = first = 0
+    fills: Fills = []
     with transaction.atomic():
-        first = 0
-        for batch in batched(tasks, batch_size):
-            changed = change_batch(batch, fields, actor_id=actor_id, first=first)
+        for batch in in_batches(tasks, batch_size):
+            changed = alter_batch(batch, fills, fields, actor_id=actor_id, first=first)
             if changed.errors:
                 raise BatchRefused(changed.errors)
             different += changed.done
             first += len(batch)
+    fill(fills)
     return different
 
 
@@ -69,38 +69,57 @@ class Locked(msgspec.Struct, array_like=True, frozen=True):
     status: int
     assignee_id: int | None
     parent_id: int | None
+    external_key: str | None
     deleted: bool
 
 
 @retried
-@transaction.atomic(savepoint=False)
 def change_batch(
     items: Sequence[Task | Mapping[str, Any]],
     fields: Collection[str] | None = None,
     *,
     actor_id: int,
-    first: int = 0,
 ) -> Changed:
-    """Change the tasks of the good items, and tell what is wrong with the others, whose places are
-    counted from `first`. Statements as in `bulk_update`; one if no item is good.
+    """Change the tasks of the good items, and tell what is wrong with the others. Statements as in
+    `bulk_update`; one if no item is good.
 
-    The tasks are locked in the order of their ids.
+    The tasks are locked in the order of their ids. New parents are judged all together: where some
+    of them close a cycle, those are refused.
     """
+    fills: Fills = []
+    with transaction.atomic(savepoint=False):
+        changed = alter_batch(items, fills, fields, actor_id=actor_id)
+    fill(fills)
+    return changed
+
+
+def alter_batch(
+    items: Sequence[Task | Mapping[str, Any]],
+    fills: Fills,
+    fields: Collection[str] | None = None,
+    *,
+    actor_id: int,
+    first: int = 0,
+    keys: Mapping[int, str] | None = None,
+) -> Changed:
+    """The same in the caller's transaction, with places counted from `first`. What instances have
+    to be told, once it has committed, goes to `fills`. Tasks that `keys` names by their ids must
+    still have these external keys."""
     errors: list[ItemError] = []
     checked = each_once(changes_of(items, fields, errors, first=first), errors)
     locked = lock_tasks({change.id for _, change in checked}) if checked else {}
-    there = [each for each in checked if not noted(lock_errors(*each, locked), errors)]
+    there = [each for each in checked if not noted(lock_errors(*each, locked, keys), errors)]
     around = _around(there, locked)
-    seen: set[str] = set()
-    good = [
-        each for each in there if not noted(_around_errors(*each, locked, around, seen), errors)
-    ]
-    good = _without_cycles(good, locked, errors)
-    changed, moment = write_changes([each for _, each in good], actor_id=actor_id)
+    good = _without_cycles(list(_good(there, locked, around, errors)), locked, errors)
+    changed: set[int] = set()
+    moment = None
+    for some in in_batches((change for _, change in good), max(1, len(items))):
+        ids, moment = write_changes(some, actor_id=actor_id)
+        changed |= ids
     versions = {i: locked[each.id].version + (each.id in changed) for i, each in good}
     for index, change in good:
         if isinstance(task := items[index - first], Task) and change.id in changed:
-            _fill(task, change, locked[change.id], moment)
+            fills.append((task, _decided(change, locked[change.id], moment)))
     places = range(first, first + len(items))
     return Changed(tuple(map(versions.get, places)), tuple(errors), len(changed))
 
@@ -127,9 +146,18 @@ def noted(found: Iterator[ItemError], errors: list[ItemError]) -> bool:
     return len(errors) > before
 
 
-def lock_errors(index: int, change: Change, locked: Mapping[int, Locked]) -> Iterator[ItemError]:
+def lock_errors(
+    index: int,
+    change: Change,
+    locked: Mapping[int, Locked],
+    keys: Mapping[int, str] | None = None,
+) -> Iterator[ItemError]:
+    """What is wrong with a change, seen by the row that it is to change."""
     task = locked.get(change.id)
-    if task is None:
+    if task is not None and keys is not None and task.external_key != keys[change.id]:
+        message = "Another task has this key since a moment ago. Send it again."
+        yield ItemError(index, "external_key", "state-conflict", message)
+    elif task is None:
         yield ItemError(index, "id", "does_not_exist", "The task does not exist.")
     elif change.version is not None and change.version != task.version:
         message = f"The task is at version {task.version}, not {change.version}."
@@ -167,8 +195,29 @@ def _differs(new: Any, old: Any) -> bool:
     return new is not msgspec.UNSET and new is not None and new != old
 
 
+def _good(
+    there: Iterable[tuple[int, Change]],
+    locked: Mapping[int, Locked],
+    around: Around,
+    errors: list[ItemError],
+) -> Iterator[tuple[int, Change]]:
+    """The changes that nothing around them speaks against."""
+    seen: set[str] = set()
+    for index, change in there:
+        key = change.external_key
+        if noted(_around_errors(index, change, locked, around), errors):
+            continue
+        if key and (around.taken_keys.get(key, (change.id,))[0] != change.id or key in seen):
+            message = "This external key is taken already."
+            errors.append(ItemError(index, "external_key", "unique", message))
+            continue
+        if key:
+            seen.add(key)
+        yield index, change
+
+
 def _around_errors(
-    index: int, change: Change, locked: Mapping[int, Locked], around: Around, seen: set[str]
+    index: int, change: Change, locked: Mapping[int, Locked], around: Around
 ) -> Iterator[ItemError]:
     task = locked[change.id]
     if _becomes_active(change, task) and around.projects[task.project_id]:
@@ -178,10 +227,6 @@ def _around_errors(
         yield from assignee_errors(index, change.assignee_id, around)
     if _differs(change.parent_id, task.parent_id):
         yield from parent_errors(index, change.parent_id, around)
-    if key := change.external_key:
-        if around.taken_keys.get(key, (change.id,))[0] != change.id or key in seen:
-            yield ItemError(index, "external_key", "unique", "This external key is taken already.")
-        seen.add(key)
 
 
 def _without_cycles(
@@ -243,10 +288,9 @@ class _Item(Change):
         return cls(id=change.id, has=has, **values)
 
 
-def _fill(task: Task, change: Change, was: Locked, moment: datetime | None) -> None:
-    """Give an instance what PostgreSQL has decided."""
-    task.version = was.version + 1
-    if moment is not None:
-        task.updated_at = moment
+def _decided(change: Change, was: Locked, moment: datetime | None) -> dict[str, Any]:
+    """What PostgreSQL has decided of a task that was changed."""
+    decided: dict[str, Any] = {"version": was.version + 1, "updated_at": moment}
     if change.status is not msgspec.UNSET and change.status != was.status:
-        task.completed_at = moment if change.status == Status.DONE else None
+        decided["completed_at"] = moment if change.status == Status.DONE else None
+    return decided

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
-from itertools import batched
 from typing import Any, Final
 
 from django.db import DEFAULT_DB_ALIAS, transaction
@@ -17,9 +16,9 @@ from taskproject.db.retries import retried
 from taskproject.db.statements import run
 from tasks.models import Status, Task
 from tasks.services.batches.checks import Around, assignee_errors, look_around, parent_errors
-from tasks.services.batches.outcome import BatchRefused, Created, ItemError
+from tasks.services.batches.outcome import BatchRefused, Created, Fills, ItemError, fill
 from tasks.services.batches.statements import WRITE
-from tasks.services.batches.values import NewTask, new_tasks
+from tasks.services.batches.values import NewTask, in_batches, new_tasks
 
 BATCH_SIZE: Final = 5_000
 
@@ -41,14 +40,16 @@ def bulk_create(
 
     With `ignore_conflicts` an item whose external key is taken is left out, keeps `pk` None, and
     takes no number. Like Django's own `bulk_create` this sends no signals and does not call
-    `save()`. Two statements for each batch and two for the transaction, whatever the size.
+    `save()`. Two statements for each batch and two for the transaction, whatever the size; one more
+    for each MiB of text. Instances are told what was decided when all of it is done.
 
     Raises `BatchRefused` with every error of the first batch that has any.
     """
     made: list[Task] = []
+    fills: Fills = []
     with transaction.atomic():
-        for batch in batched(tasks, batch_size):
-            outcome = create_batch(batch, actor_id=actor_id, first=len(made))
+        for batch in in_batches(tasks, batch_size):
+            outcome = make_batch(batch, fills, actor_id=actor_id, first=len(made))
             errors = outcome.errors
             if ignore_conflicts:
                 errors = tuple(each for each in errors if each.code != "unique")
@@ -58,6 +59,7 @@ def bulk_create(
                 _instance(item) if task is None else task
                 for item, task in zip(batch, outcome.tasks, strict=True)
             )
+    fill(fills)
     return made
 
 
@@ -66,20 +68,29 @@ def _instance(item: Task | Mapping[str, Any]) -> Task:
 
 
 @retried
-@transaction.atomic(savepoint=False)
-def create_batch(
-    items: Sequence[Task | Mapping[str, Any]], *, actor_id: int, first: int = 0
-) -> Created:
-    """Make the tasks of the good items, and tell what is wrong with the others, whose places are
-    counted from `first`. Two statements and those of the transaction; one if no item is good.
+def create_batch(items: Sequence[Task | Mapping[str, Any]], *, actor_id: int) -> Created:
+    """Make the tasks of the good items, and tell what is wrong with the others. Two statements and
+    those of the transaction; one if no item is good; one more for each MiB of text.
 
-    Raises `IntegrityError` for an external key that somebody else has taken at the same time, and
-    for an actor who is no member.
+    Raises `IntegrityError` for an actor who is no member, and, amid a transaction of the caller's,
+    for an external key that somebody else has taken at the same time.
     """
+    fills: Fills = []
+    with transaction.atomic(savepoint=False):
+        made = make_batch(items, fills, actor_id=actor_id)
+    fill(fills)
+    return made
+
+
+def make_batch(
+    items: Sequence[Task | Mapping[str, Any]], fills: Fills, *, actor_id: int, first: int = 0
+) -> Created:
+    """The same in the caller's transaction, with places counted from `first`. What the instances
+    among the items have to be told, once it has committed, goes to `fills`."""
     errors: list[ItemError] = []
     checked = list(new_tasks(items, errors, first=first))
     if not checked:
-        return Created((None,) * len(items), tuple(errors), 0)
+        return Created((None,) * len(items), (None,) * len(items), tuple(errors), 0)
     around = look_around(
         projects={new.project_id for _, new in checked},
         members={new.assignee_id for _, new in checked if new.assignee_id is not None},
@@ -88,12 +99,16 @@ def create_batch(
     )
     good = list(_good(checked, around, errors))
     tasks: list[Task | None] = [None] * len(items)
-    if good:
-        made = write_tasks([new for _, new in good], actor_id=actor_id)
-        for (index, new), columns in zip(good, made, strict=True):
-            place = index - first
-            tasks[place] = _filled(items[place], new, actor_id, columns)
-    return Created(tuple(tasks), tuple(errors), len(good))
+    ids: list[int | None] = [None] * len(items)
+    written = (
+        row
+        for some in in_batches((new for _, new in good), max(1, len(items)))
+        for row in write_tasks(some, actor_id=actor_id)
+    )
+    for (index, new), row in zip(good, written, strict=True):
+        place, ids[index - first] = index - first, row[0]
+        tasks[place] = _task(items[place], new, _decided(new, actor_id, row), fills)
+    return Created(tuple(tasks), tuple(ids), tuple(errors), len(good))
 
 
 def _good(
@@ -106,10 +121,12 @@ def _good(
             *_project_errors(index, new, around),
             *assignee_errors(index, new.assignee_id, around),
             *parent_errors(index, new.parent_id, around),
-            *_key_errors(index, new, around, seen),
+            *_key_errors(index, new.external_key, around, seen),
         ]
         errors += found
         if not found:
+            if new.external_key is not None:
+                seen.add(new.external_key)
             yield index, new
 
 
@@ -122,13 +139,9 @@ def _project_errors(index: int, new: NewTask, around: Around) -> Iterator[ItemEr
         yield ItemError(index, "project", "state-conflict", message)
 
 
-def _key_errors(index: int, new: NewTask, around: Around, seen: set[str]) -> Iterator[ItemError]:
-    key = new.external_key
-    if key is None:
-        return
-    if key in around.taken_keys or key in seen:
+def _key_errors(index: int, key: str | None, around: Around, seen: set[str]) -> Iterator[ItemError]:
+    if key is not None and (key in around.taken_keys or key in seen):
         yield ItemError(index, "external_key", "unique", "This external key is taken already.")
-    seen.add(key)
 
 
 def write_tasks(new: Sequence[NewTask], *, actor_id: int) -> list[tuple[int, int, datetime]]:
@@ -140,12 +153,10 @@ def write_tasks(new: Sequence[NewTask], *, actor_id: int) -> list[tuple[int, int
     return [(pk, number, moment) for pk, number in made]
 
 
-def _filled(
-    item: Task | Mapping[str, Any], new: NewTask, actor_id: int, made: tuple[int, int, datetime]
-) -> Task:
-    """The task as it is stored: the instance that was given, or a new one."""
+def _decided(new: NewTask, actor_id: int, made: tuple[int, int, datetime]) -> dict[str, Any]:
+    """What is not the client's to say."""
     pk, number, moment = made
-    decided = {
+    return {
         "tenant_id": require_tenant_id(),
         "id": pk,
         "number": number,
@@ -157,12 +168,16 @@ def _filled(
         "version": 1,
         "deleted_at": None,
     }
+
+
+def _task(
+    item: Task | Mapping[str, Any], new: NewTask, decided: dict[str, Any], fills: Fills
+) -> Task:
+    """The task as it is stored: a new instance, or the one that was given and is still to learn
+    what was decided."""
     if not isinstance(item, Task):
         return _stored(asdict(new) | decided)
-    for name, value in decided.items():
-        setattr(item, name, value)
-    item._state.adding, item._state.db = False, DEFAULT_DB_ALIAS
-    item._remember_tenant()
+    fills.append((item, decided))
     return item
 
 

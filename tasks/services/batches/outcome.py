@@ -4,10 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from django.core.exceptions import ValidationError
+from django.db import DEFAULT_DB_ALIAS
 
 from tasks.models import Task
+
+# Instances, and what each has to be told once the transaction has committed.
+Fills = list[tuple[Task, dict[str, Any]]]
+
+
+def fill(fills: Fills) -> None:
+    """Tell instances what PostgreSQL has decided of them."""
+    for task, values in fills:
+        for name, value in values.items():
+            setattr(task, name, value)
+        task._state.adding, task._state.db = False, DEFAULT_DB_ALIAS
+        task._remember_tenant()
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,9 +50,11 @@ class BatchRefused(ValidationError):
 
 @dataclass(frozen=True, slots=True)
 class Created:
-    """The task of each item, None for one that `errors` tells of; `done` counts those made."""
+    """The task and the id of each item, None for one that `errors` tells of; `done` counts those
+    made. (A `Task` that was given learns its id when the transaction has committed.)"""
 
     tasks: tuple[Task | None, ...]
+    ids: tuple[int | None, ...]
     errors: tuple[ItemError, ...]
     done: int
 

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from itertools import batched
+from datetime import datetime
 from typing import Any
 
-import msgspec
 from django.db import transaction
 from msgspec import json
 
@@ -17,9 +16,9 @@ from tasks.models import Status, Task
 from tasks.services.batches.change import each_once, lock_errors, lock_tasks, noted
 from tasks.services.batches.checks import id_array, look_around
 from tasks.services.batches.create import BATCH_SIZE
-from tasks.services.batches.outcome import BatchRefused, Changed, ItemError
+from tasks.services.batches.outcome import BatchRefused, Changed, Fills, ItemError, fill
 from tasks.services.batches.statements import DELETE, RESTORE
-from tasks.services.batches.values import Change, changes_of
+from tasks.services.batches.values import Change, changes_of, in_batches, is_id
 
 
 @retried
@@ -37,32 +36,50 @@ def bulk_delete(
     is not there, or deleted already, is one.
     """
     deleted = first = 0
+    fills: Fills = []
     with transaction.atomic():
-        for batch in batched(tasks, batch_size):
-            outcome = delete_batch(batch, actor_id=actor_id, first=first)
+        for batch in in_batches(tasks, batch_size):
+            outcome = drop_batch(batch, fills, actor_id=actor_id, first=first)
             if outcome.errors:
                 raise BatchRefused(outcome.errors)
             deleted += outcome.done
             first += len(batch)
+    fill(fills)
     return deleted
 
 
 @retried
-@transaction.atomic(savepoint=False)
-def delete_batch(
-    items: Sequence[Task | int | Mapping[str, Any]], *, actor_id: int, first: int = 0
-) -> Changed:
+def delete_batch(items: Sequence[Task | int | Mapping[str, Any]], *, actor_id: int) -> Changed:
     """Delete the good items' tasks softly, and tell what is wrong with the others. Two statements
     besides those of the transaction. The tasks are locked in the order of their ids."""
+    fills: Fills = []
+    with transaction.atomic(savepoint=False):
+        dropped = drop_batch(items, fills, actor_id=actor_id)
+    fill(fills)
+    return dropped
+
+
+def drop_batch(
+    items: Sequence[Task | int | Mapping[str, Any]],
+    fills: Fills,
+    *,
+    actor_id: int,
+    first: int = 0,
+) -> Changed:
+    """The same in the caller's transaction, with places counted from `first`. What instances have
+    to be told goes to `fills`."""
     errors: list[ItemError] = []
     asked = [_as_mapping(item) for item in items]
     changes = each_once(_versions_of(asked, errors, first), errors)
     locked = lock_tasks({change.id for _, change in changes}) if changes else {}
     good = [each for each in changes if not noted(lock_errors(*each, locked), errors)]
-    written = _write(DELETE, {change.id for _, change in good}, actor_id, EventKind.TASK_DELETED)
+    ids, moment = _write(DELETE, {c.id for _, c in good}, actor_id, EventKind.TASK_DELETED)
     versions = {index: locked[change.id].version + 1 for index, change in good}
+    for index, version in versions.items():
+        if isinstance(task := items[index - first], Task):
+            fills.append((task, {"version": version, "deleted_at": moment, "updated_at": moment}))
     places = range(first, first + len(items))
-    return Changed(tuple(map(versions.get, places)), tuple(errors), len(written))
+    return Changed(tuple(map(versions.get, places)), tuple(errors), len(ids))
 
 
 def _as_mapping(item: Task | int | Mapping[str, Any]) -> Mapping[str, Any]:
@@ -91,6 +108,9 @@ def bulk_restore(task_ids: Collection[int], *, actor_id: int) -> int:
     Raises `BatchRefused` for ids that are not there, and for active tasks of archived projects, by
     their places among the sorted ids.
     """
+    if strange := [each for each in task_ids if not is_id(each)]:
+        message = "The task does not exist."
+        raise BatchRefused([ItemError(0, "id", "does_not_exist", message) for _ in strange])
     ids = sorted(set(task_ids))
     places = {pk: place for place, pk in enumerate(ids)}
     locked = lock_tasks(ids, deleted=True)
@@ -112,14 +132,18 @@ def bulk_restore(task_ids: Collection[int], *, actor_id: int) -> int:
     if errors:
         raise BatchRefused(errors)
     ids_deleted = {each.id for each in deleted}
-    return len(_write(RESTORE, ids_deleted, actor_id, EventKind.TASK_RESTORED))
+    restored, _ = _write(RESTORE, ids_deleted, actor_id, EventKind.TASK_RESTORED)
+    return len(restored)
 
 
-def _write(statement: Statement, ids: Collection[int], actor_id: int, kind: EventKind) -> list[int]:
-    """The ids of the tasks that a statement has changed, each with an event. One statement; none
-    for no tasks."""
+def _write(
+    statement: Statement, ids: Collection[int], actor_id: int, kind: EventKind
+) -> tuple[list[int], datetime | None]:
+    """The ids of the tasks that a statement has changed, each with an event, and when. One
+    statement; none for no tasks."""
     if not ids:
-        return []
+        return [], None
     values = {"ids": id_array(ids), "actor": actor_id, "kind": kind.value}
     ((found,),) = run(statement, values)
-    return msgspec.convert(json.decode(found or b"[]"), list[int])
+    changed, moment = json.decode(found or b"", type=tuple[list[int], datetime])
+    return changed, moment

@@ -80,7 +80,7 @@ AROUND: Final = Statement.of(
 )
 
 
-_LOCKED: Final = "id, version, project_id, status, assignee_id, parent_id"
+_LOCKED: Final = "id, version, project_id, status, assignee_id, parent_id, external_key"
 LOCK: Final = Statement.of(
     f"SELECT coalesce(json_agg(json_build_array({_LOCKED}, deleted)), '[]')::text FROM"
     f" (SELECT {_LOCKED}, deleted_at IS NOT NULL AS deleted FROM task"
@@ -99,7 +99,8 @@ def _deletion(deleted_at: str) -> Statement:
         " (tenant_id, task_id, project_id, actor_id, kind, changes, created_at)"
         f" SELECT {_TENANT}::bigint, id, project_id, {slot('actor')}::bigint,"
         f" {slot('kind')}::smallint, '{{}}', statement_timestamp() FROM changed ORDER BY id)"
-        " SELECT coalesce(json_agg(id), '[]')::text FROM changed"
+        " SELECT json_build_array(coalesce(json_agg(id), '[]'), statement_timestamp())::text"
+        " FROM changed"
     )
 
 

@@ -7,7 +7,7 @@ validation judges and words.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Annotated, Any, Final
 
 import msgspec
@@ -64,6 +64,9 @@ class Change(msgspec.Struct, omit_defaults=True):
         return tuple(name for name in CHANGED if getattr(self, name) is not UNSET)
 
 
+# A statement of a role may take 5 s. A MiB of words that are joined by - and _, which PostgreSQL
+# looks at again and again for the search, takes some 1.3 s.
+BATCH_TEXT: Final = 1024 * 1024
 CREATED: Final = NewTask.__struct_fields__
 CHANGED: Final = Change.__struct_fields__[2:]
 _RELATIONS: Final = {"assignee": "assignee_id", "parent": "parent_id"}
@@ -87,21 +90,51 @@ def new_tasks(
 
 
 def _checked_quickly(item: Task | Mapping[str, Any]) -> NewTask:
-    if isinstance(item, Mapping) and (unknown := item.keys() - CREATED):
-        raise msgspec.ValidationError(f"unknown: {unknown}")
+    if isinstance(item, Mapping):
+        if item.keys() - CREATED:
+            raise msgspec.ValidationError("Some of these are not known.")
+        due_at = item.get("due_at")
+    else:
+        due_at = item.due_at
     new = msgspec.convert(item, NewTask, from_attributes=True)
-    refuse_unstorable(new.title, new.description, new.external_key, new.due_at)
+    _refuse_odd(new.title, new.description, new.external_key)
+    new.due_at = _in_utc(due_at)
     return new
 
 
-def refuse_unstorable(*values: str | datetime | None) -> None:
-    """Raise `msgspec.ValidationError` or `UnicodeEncodeError` for what PostgreSQL can't hold."""
-    for value in values:
+def _refuse_odd(*texts: object) -> None:
+    """Raise `msgspec.ValidationError` or `UnicodeEncodeError` for what PostgreSQL can't hold, or
+    msgspec can't write: a subclass of str."""
+    for text in texts:
+        if text is None or text is UNSET:
+            continue
+        if type(text) is not str or "\0" in text or not (text.isascii() or text.encode()):
+            raise msgspec.ValidationError("This text needs a second look.")
+
+
+def _in_utc(time: object) -> datetime | None:
+    """A time in UTC, as it is written then: offsets may have seconds. Raises
+    `msgspec.ValidationError` for what is no time for sure."""
+    if time is None:
+        return None
+    if type(time) is not datetime or time.tzinfo is None or not 1 < time.year < LAST_YEAR:
+        raise msgspec.ValidationError("This time needs a second look.")
+    return time.astimezone(UTC)
+
+
+def _cleaned(task: Task, names: Iterable[str]) -> dict[str, Any]:
+    """The values of a task that Django has validated, as msgspec can write them."""
+    values = {name: getattr(task, name) for name in names}
+    for name, value in values.items():
         if isinstance(value, str):
-            if "\0" in value or not (value.isascii() or value.encode()):
-                raise msgspec.ValidationError("A text can't be stored.")
-        elif value is not None and not 1 < value.year < LAST_YEAR:
-            raise msgspec.ValidationError("The year may be out of range in UTC.")
+            values[name] = str.__str__(value)
+    due_at = values.get("due_at")
+    if isinstance(due_at, datetime):
+        utc = due_at.astimezone(UTC)
+        values["due_at"] = datetime.combine(utc.date(), utc.time(), UTC)
+    elif due_at is not None:  # which Django lets pass where a field may be empty
+        raise ValidationError({"due_at": ValidationError("It must be a time.", code="invalid")})
+    return values
 
 
 def _checked_by_django(item: Task | Mapping[str, Any]) -> NewTask:
@@ -113,9 +146,8 @@ def _checked_by_django(item: Task | Mapping[str, Any]) -> NewTask:
             raise ValidationError(dict.fromkeys(absent, message))
         item = Task(**item)
     task = Task(**{name: getattr(item, name) for name in CREATED})
-    task.external_key = task.external_key or None
-    task_validate(task)
-    values = {name: getattr(task, name) for name in CREATED}
+    _validate(task)
+    values = _cleaned(task, CREATED)
     named = [name for name in _RELATIONS.values() if values[name] is not None]
     _require_ids(values, "project_id", *named)
     return NewTask(**values)
@@ -145,6 +177,32 @@ def changes_of(
         yield index, change
 
 
+def in_batches[T](items: Iterable[T], size: int) -> Iterator[tuple[T, ...]]:
+    """The items in batches of a size, or of fewer where their texts are long: a MiB of them and one
+    more item at most. Raises `ValueError` for a size below 1."""
+    if size < 1:
+        raise ValueError("A batch has at least one item.")
+    batch: list[T] = []
+    length = 0
+    for item in items:
+        batch.append(item)
+        length += text_length(item)
+        if len(batch) == size or length >= BATCH_TEXT:
+            yield tuple(batch)
+            batch, length = [], 0
+    if batch:
+        yield tuple(batch)
+
+
+def text_length(item: object) -> int:
+    """How many characters the texts of an item have."""
+    if isinstance(item, Mapping):
+        texts = (item.get("title"), item.get("description"))
+    else:
+        texts = (getattr(item, "title", None), getattr(item, "description", None))
+    return sum(len(each) for each in texts if isinstance(each, str))
+
+
 def field_names(fields: Collection[str]) -> tuple[str, ...]:
     """The names of columns for those of fields. Raises `TypeError` for what can't be changed."""
     names = tuple(_RELATIONS.get(name, name) for name in fields)
@@ -165,14 +223,15 @@ def _change_quickly(values: Mapping[str, Any]) -> Change:
     if values.keys() - _KNOWN:
         raise msgspec.ValidationError("Some of these are not known.")
     change = msgspec.convert(values, Change)
-    if change.external_key is not UNSET or change.due_at is not UNSET or values.keys() & _TEXTS:
-        given = (change.title, change.description, change.external_key, change.due_at)
-        refuse_unstorable(*(each for each in given if each is not UNSET))
+    if not values.keys().isdisjoint(_TEXTS):
+        _refuse_odd(change.title, change.description, change.external_key)
+    if "due_at" in values:
+        change.due_at = _in_utc(values["due_at"])
     return change
 
 
 _KNOWN: Final = {"id", "version", *CHANGED}
-_TEXTS: Final = {"title", "description"}
+_TEXTS: Final = {"title", "description", "external_key"}
 
 
 def _change_by_django(values: Mapping[str, Any]) -> Change:
@@ -180,11 +239,16 @@ def _change_by_django(values: Mapping[str, Any]) -> Change:
     _require_ids(values, "id")
     given = {name: value for name, value in values.items() if name in CHANGED}
     task = Task(**{"title": "-", "project_id": 0, **given})
-    task.external_key = task.external_key or None
+    _validate(task)
+    numbers = ("version", *_RELATIONS.values())
+    _require_ids(values, *(name for name in numbers if values.get(name) is not None))
+    return Change(id=values["id"], version=values.get("version"), **_cleaned(task, given))
+
+
+def _validate(task: Task) -> None:
+    if task.external_key == "":
+        task.external_key = None
     task_validate(task)
-    _require_ids(values, *(name for name in ("version", *_RELATIONS.values()) if values.get(name)))
-    cleaned = {name: getattr(task, name) for name in given}
-    return Change(id=values["id"], version=values.get("version"), **cleaned)
 
 
 def _refuse_unknown(values: Mapping[str, Any], known: Collection[str]) -> None:
@@ -195,13 +259,13 @@ def _refuse_unknown(values: Mapping[str, Any], known: Collection[str]) -> None:
 
 def _require_ids(values: Mapping[str, Any], *names: str) -> None:
     """Refuse ids that are no numbers: the database would refuse the whole batch for them."""
-    wrong = [name for name in names if not _is_id(values.get(name))]
+    wrong = [name for name in names if not is_id(values.get(name))]
     if wrong:
         message = ValidationError("It must be a whole number.", code="invalid")
         raise ValidationError(dict.fromkeys(wrong, message))
 
 
-def _is_id(value: object) -> bool:
+def is_id(value: object) -> bool:
     return isinstance(value, int) and not isinstance(value, bool) and -(2**63) <= value < 2**63
 
 
