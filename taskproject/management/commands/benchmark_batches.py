@@ -14,10 +14,11 @@ from django.db import connection
 from django.test import override_settings
 
 from taskproject.db.context import tenant_context
+from taskproject.tenancy.management.arguments import at_least, new_file
 from taskproject.tenancy.models import Tenant
 from tasks.benchmarks.batches import Stage, Way, Work, create, owner_connection, update
 from tasks.benchmarks.database import seeded_database
-from tasks.benchmarks.options import at_least, new_file, ratio
+from tasks.benchmarks.ratios import ratio
 from tasks.benchmarks.rest import requests
 
 WORKS: Final = {"create": create, "update": update, "requests": requests}

@@ -23,10 +23,11 @@ from django.core.management.base import BaseCommand, CommandError
 from django.db import connection
 
 from taskproject.management.webserver import WebServerError, granian_command, wait_until_alive
+from taskproject.tenancy.management.arguments import at_least, new_file
 from tasks.benchmarks.database import seeded_database
 from tasks.benchmarks.loader import BadAnswer, closed_loop
-from tasks.benchmarks.options import at_least, new_file, ratio
 from tasks.benchmarks.processes import cpu_ns, cpu_seconds, descendants
+from tasks.benchmarks.ratios import ratio
 from tasks.benchmarks.requests import OPERATIONS, Operation, callers, operations
 
 _LOG_BYTES: Final = 3_000
