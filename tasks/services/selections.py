@@ -1,27 +1,30 @@
 """One change for the tasks that a person selected in a list: all of them or none.
 
-Each task goes through the service of one task, so that every rule and every event is the same. That
-costs some statements and a savepoint a task, which a selection of 200 can bear; changes of whole
-sets in a few statements come with the batches of the REST API.
+They go as a batch: each rule and each event is that of a single change, and the statements are the
+same ones for one task and for a thousand. A refusal names its tasks.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
-from contextlib import contextmanager
+from collections.abc import Collection, Iterable
 from typing import Any, Final
 
 from django.core.exceptions import ValidationError
 from django.db import transaction
-from django.db.models import QuerySet
 
-from tasks.models import LIVE, Task
-from tasks.services.relations import task_label_add, task_label_remove
-from tasks.services.tasks import task_delete, task_restore, task_update
+from taskproject.db.retries import retried
+from tasks.models import Task
+from tasks.services.batches.change import alter_batch
+from tasks.services.batches.labels import label_tasks, unlabel_tasks
+from tasks.services.batches.outcome import BatchRefused, ItemError
+from tasks.services.batches.remove import bulk_restore, drop_batch
+from tasks.services.batches.values import field_names
+from tasks.services.relations import LABELS_PER_TASK
 
-TASKS_PER_SELECTION: Final = 200
+TASKS_PER_SELECTION: Final = 1_000
 
 
+@retried
 @transaction.atomic
 def tasks_change(
     *,
@@ -33,79 +36,77 @@ def tasks_change(
 ) -> int:
     """Change the same fields of tasks, put a label on them or take one off; tell how many differ.
 
-    `changes` are those of `task_update`. One statement, and at most 18 for each task: three for
-    a plain field, six more for a label to add, four for one to take off.
+    `changes` are those of `task_update`. One statement to lock the tasks, one to write, and those
+    of `bulk_update` for what it has to look at; one more for each label. One more to name the tasks
+    of a refusal.
 
     Raises `Task.DoesNotExist` if any task is not there, `Label.DoesNotExist` for a label to add,
-    `ValidationError` for more than 200 tasks, and what `task_update` and `task_label_add` raise; a
-    refusal names its task. Nothing is changed then.
+    `TypeError` for a field that can't be changed, and `ValidationError` for more than 1,000 tasks
+    and for what `task_update` and `task_label_add` refuse. Nothing is changed then.
     """
-    return sum(
-        _change(task, actor_id, add_label_id, remove_label_id, changes)
-        for task in _locked(Task.objects.filter(LIVE), task_ids)
-    )
+    field_names(changes)
+    ids = _few(task_ids)
+    changed = alter_batch([{"id": pk, **changes} for pk in ids], [], actor_id=actor_id)
+    _refuse(changed.errors, ids)
+    differ = set(changed.different)
+    if remove_label_id is not None:
+        differ |= unlabel_tasks(ids, label_id=remove_label_id, actor_id=actor_id)
+    if add_label_id is not None:
+        labelled = label_tasks(ids, label_id=add_label_id, actor_id=actor_id)
+        message = f"A task can carry {LABELS_PER_TASK} labels."
+        _refuse(
+            [
+                ItemError(place, "", "state-conflict", message)
+                for place, pk in enumerate(ids)
+                if pk in labelled.full
+            ],
+            ids,
+        )
+        differ |= labelled.tasks
+    return len(differ)
 
 
+@retried
 @transaction.atomic
 def tasks_delete(*, task_ids: Collection[int], actor_id: int) -> int:
-    """Delete tasks softly and tell how many. One statement, and three for each task. Raises
-    `Task.DoesNotExist` if any is not there, `ValidationError` for more than 200."""
-    tasks = _locked(Task.objects.filter(LIVE), task_ids)
-    for task in tasks:
-        task_delete(task_id=task.pk, actor_id=actor_id)
-    return len(tasks)
+    """Delete tasks softly and tell how many. Two statements. Raises `Task.DoesNotExist` if any is
+    not there, `ValidationError` for more than 1,000."""
+    ids = _few(task_ids)
+    dropped = drop_batch(ids, [], actor_id=actor_id)
+    _refuse(dropped.errors, ids)
+    return dropped.done
 
 
-@transaction.atomic
 def tasks_restore(*, task_ids: Collection[int], actor_id: int) -> int:
     """Bring deleted tasks back and tell how many; live ones stay as they are and don't count.
 
-    One statement, and at most four for each task. Raises `Task.DoesNotExist` if any is not there,
-    `ValidationError` for more than 200, and for an active task of an archived project, by its key.
+    At most three statements besides those of the transaction. Raises `Task.DoesNotExist` if any is
+    not there, `ValidationError` for more than 1,000, and for an active task of an archived project,
+    by its key.
     """
-    deleted = [task for task in _locked(Task.objects.all(), task_ids) if task.deleted_at]
-    for task in deleted:
-        with _refusals_of(task):
-            task_restore(task_id=task.pk, actor_id=actor_id)
-    return len(deleted)
-
-
-def _locked(tasks: QuerySet[Task], task_ids: Collection[int]) -> list[Task]:
-    """The tasks with their projects, locked in the order of their ids. One statement."""
-    ids = set(task_ids)
-    if len(ids) > TASKS_PER_SELECTION:
-        raise ValidationError(f"At most {TASKS_PER_SELECTION} tasks can be changed at once.")
-    locked = list(
-        tasks.filter(pk__in=ids)
-        .select_related("project")
-        .select_for_update(no_key=True, of=("self",))
-        .order_by("pk")
-    )
-    if len(locked) < len(ids):
-        raise Task.DoesNotExist("Not all of the tasks are there any more.")
-    return locked
-
-
-def _change(
-    task: Task, actor_id: int, add: int | None, remove: int | None, changes: dict[str, Any]
-) -> bool:
-    """Whether anything about the task differs now."""
-    differs = False
-    with _refusals_of(task):
-        if changes:
-            after = task_update(task_id=task.pk, actor_id=actor_id, **changes)
-            differs = after.version != task.version
-        if remove is not None:
-            differs |= task_label_remove(task_id=task.pk, label_id=remove, actor_id=actor_id)
-        if add is not None:
-            differs |= task_label_add(task_id=task.pk, label_id=add, actor_id=actor_id)
-    return differs
-
-
-@contextmanager
-def _refusals_of(task: Task) -> Iterator[None]:
+    ids = _few(task_ids)
     try:
-        yield
-    except ValidationError as error:
-        key = f"{task.project.key}-{task.number}"
-        raise ValidationError([f"{key}: {message}" for message in error.messages]) from error
+        return bulk_restore(ids, actor_id=actor_id)
+    except BatchRefused as refused:
+        _refuse(refused.errors, ids)
+        raise
+
+
+def _few(task_ids: Collection[int]) -> list[int]:
+    ids = sorted(set(task_ids))
+    if len(ids) > TASKS_PER_SELECTION:
+        raise ValidationError(f"At most {TASKS_PER_SELECTION:,} tasks can be changed at once.")
+    return ids
+
+
+def _refuse(errors: Iterable[ItemError], ids: list[int]) -> None:
+    """Raise what stands against a selection, if anything does, by the keys of its tasks."""
+    errors = sorted(errors, key=lambda each: each.index)
+    if not errors:
+        return
+    if any(each.field == "id" and each.code == "does_not_exist" for each in errors):
+        raise Task.DoesNotExist("Not all of the tasks are there any more.")
+    wrong = {ids[each.index] for each in errors}
+    tasks = Task.objects.select_related("project").filter(pk__in=wrong)  # index: task_tpk
+    keys = {task.pk: f"{task.project.key}-{task.number}" for task in tasks}
+    raise ValidationError([f"{keys[ids[each.index]]}: {each.message}" for each in errors])

@@ -90,14 +90,10 @@ def test_a_change_of_a_selection_has_an_event_for_each_task(
     assert [after[task.pk].version for task in tasks] == [2, 2, 1]
     assert [after[task.pk].completed_at is None for task in tasks] == [False, False, True]
     changes = {"status": [0, 3], "assignee_id": [None, cast.vera.pk]}
-    assert (
-        told(cast.alpha, since)
-        == [
-            (EventKind.TASK_UPDATED, cast.bob.pk, changes),
-            (EventKind.TASK_LABELLED, cast.bob.pk, {"label": "urgent"}),
-        ]
-        * 2
-    )
+    assert told(cast.alpha, since) == [
+        *[(EventKind.TASK_UPDATED, cast.bob.pk, changes)] * 2,
+        *[(EventKind.TASK_LABELLED, cast.bob.pk, {"label": "urgent"})] * 2,
+    ]
 
 
 def test_tasks_that_have_it_already_are_counted_apart(bob: Client, tasks: list[Task]) -> None:

@@ -147,7 +147,7 @@ def test_a_refusal_names_the_task_and_nothing_changes(ids: list[int], cast: Cast
     with pytest.raises(ValidationError) as refusal:
         tasks_change(task_ids=ids, actor_id=cast.bob.pk, parent_id=ids[1])
 
-    assert refusal.value.messages == ["WEB-1: This would close a cycle."]
+    assert refusal.value.messages == [f"WEB-{n}: This would close a cycle." for n in (1, 2, 3)]
     assert versions() == [1, 2, 2]
 
 
@@ -176,13 +176,13 @@ def test_an_active_task_of_an_archived_project_is_not_restored(
     assert not Task.objects.filter(deleted_at=None).exists()
 
 
-def test_at_most_200_tasks_are_taken(project: Project, cast: Cast) -> None:
-    tasks = [task.pk for task in add_tasks(project, cast.alice, range(201))]
+def test_at_most_1000_tasks_are_taken(project: Project, cast: Cast) -> None:
+    tasks = [task.pk for task in add_tasks(project, cast.alice, range(1_001))]
     for do in doings(tasks, cast.alice.pk):
-        with pytest.raises(ValidationError, match="At most 200 tasks"):
+        with pytest.raises(ValidationError, match="At most 1,000 tasks"):
             do()
 
-    assert tasks_change(task_ids=tasks[:200], actor_id=cast.bob.pk, status=Status.DONE) == 200
+    assert tasks_change(task_ids=tasks[:1000], actor_id=cast.bob.pk, status=Status.DONE) == 1_000
 
 
 def test_a_field_that_can_not_be_changed_is_refused(ids: list[int], cast: Cast) -> None:
@@ -191,7 +191,7 @@ def test_a_field_that_can_not_be_changed_is_refused(ids: list[int], cast: Cast) 
 
 
 @pytest.mark.parametrize("count", [1, 3])
-def test_a_change_costs_one_statement_and_some_for_each_task(
+def test_a_change_costs_the_same_statements_for_any_number_of_tasks(
     count: int, ids: list[int], bug: Label, cast: Cast
 ) -> None:
     with recorded() as statements:
@@ -199,5 +199,5 @@ def test_a_change_costs_one_statement_and_some_for_each_task(
             task_ids=ids[:count], actor_id=cast.bob.pk, status=Status.ACTIVE, add_label_id=bug.pk
         )
 
-    assert statements[0] == "SELECT task"
-    assert len(statements) == 1 + 10 * count
+    # To lock the tasks, to look at the projects, to change the tasks, to label them.
+    assert len(statements) == 4

@@ -121,7 +121,8 @@ def alter_batch(
         if isinstance(task := items[index - first], Task) and change.id in changed:
             fills.append((task, _decided(change, locked[change.id], moment)))
     places = range(first, first + len(items))
-    return Changed(tuple(map(versions.get, places)), tuple(errors), len(changed))
+    found = tuple(map(versions.get, places))
+    return Changed(found, tuple(errors), frozenset(changed))
 
 
 def each_once(

@@ -61,12 +61,17 @@ class Created:
 
 @dataclass(frozen=True, slots=True)
 class Changed:
-    """The version that each item's task has now, None for one that `errors` tells of; `done` counts
-    those that differ."""
+    """The version that each item's task has now, None for one that `errors` tells of; and the ids
+    of those that differ."""
 
     versions: tuple[int | None, ...]
     errors: tuple[ItemError, ...]
-    done: int
+    different: frozenset[int]
+
+    @property
+    def done(self) -> int:
+        """How many differ."""
+        return len(self.different)
 
 
 @dataclass(frozen=True, slots=True)

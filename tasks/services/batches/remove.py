@@ -79,7 +79,7 @@ def drop_batch(
         if isinstance(task := items[index - first], Task):
             fills.append((task, {"version": version, "deleted_at": moment, "updated_at": moment}))
     places = range(first, first + len(items))
-    return Changed(tuple(map(versions.get, places)), tuple(errors), len(ids))
+    return Changed(tuple(map(versions.get, places)), tuple(errors), frozenset(ids))
 
 
 def _as_mapping(item: Task | int | Mapping[str, Any]) -> Mapping[str, Any]:

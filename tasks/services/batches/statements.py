@@ -187,3 +187,41 @@ def _told(fields: Iterable[str]) -> str:
         " ELSE '{}' END"
         for name in fields
     )
+
+
+def _labelling(kind: EventKind, links: str) -> str:
+    """An event for each link that came or went."""
+    return (
+        " told AS (INSERT INTO event (tenant_id, task_id, project_id, actor_id, kind, changes)"
+        f" SELECT {_TENANT}::bigint, task.id, task.project_id, {slot('actor')}::bigint,"
+        f" {kind.value}, jsonb_build_object('label', label.name)"
+        f" FROM {links} AS link JOIN task ON task.tenant_id = {_TENANT} AND task.id = link.task_id"
+        f" JOIN label ON label.tenant_id = {_TENANT} AND label.id = {slot('label')}::bigint"
+        " ORDER BY task.id)"
+    )
+
+
+LABEL: Final = Statement.of(
+    "WITH label_there AS (SELECT id FROM label"
+    f" WHERE tenant_id = {_TENANT} AND id = {slot('label')}::bigint),"
+    " wanting AS (SELECT id, created_at, (SELECT count(*) FROM task_label AS link"
+    f" WHERE link.tenant_id = {_TENANT} AND link.task_id = task.id) AS number FROM task"
+    f" WHERE tenant_id = {_TENANT} AND id = {_ids('ids')} AND NOT EXISTS (SELECT FROM task_label"
+    f" AS link WHERE link.tenant_id = {_TENANT} AND link.task_id = task.id"
+    f" AND link.label_id = {slot('label')}::bigint)),"
+    f" task_full AS (SELECT id FROM wanting WHERE number >= {slot('most')}::int),"
+    " linked AS (INSERT INTO task_label (tenant_id, task_id, task_created_at, label_id)"
+    f" SELECT {_TENANT}::bigint, wanting.id, wanting.created_at, label_there.id"
+    " FROM wanting CROSS JOIN label_there WHERE NOT EXISTS (SELECT FROM task_full)"
+    " ORDER BY wanting.id RETURNING task_id),"
+    f"{_labelling(EventKind.TASK_LABELLED, 'linked')}"
+    " SELECT json_build_array(EXISTS (SELECT FROM label_there),"
+    " (SELECT coalesce(json_agg(id), '[]') FROM task_full),"
+    " (SELECT coalesce(json_agg(task_id), '[]') FROM linked))::text"
+)
+UNLABEL: Final = Statement.of(
+    f"WITH gone AS (DELETE FROM task_label WHERE tenant_id = {_TENANT}"
+    f" AND task_id = {_ids('ids')} AND label_id = {slot('label')}::bigint RETURNING task_id),"
+    f"{_labelling(EventKind.TASK_UNLABELLED, 'gone')}"
+    " SELECT coalesce(json_agg(task_id), '[]')::text FROM gone"
+)
