@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Final
 
+from django.contrib.postgres.expressions import ArraySubquery
 from django.core.exceptions import ValidationError
 from django.db import connection
 from django.db.models import Exists, F, OuterRef, Q, QuerySet, Subquery, TextField, Value
@@ -274,6 +275,29 @@ def comment_by_id(*, task_id: int, comment_id: int) -> QuerySet[Comment]:
 def label_list() -> QuerySet[Label]:
     """The labels, each with its name in lower case as `folded`; paged by LABEL_ORDER."""
     return Label.objects.annotate(folded=Lower("name"))  # index: label_name_uniq
+
+
+def tasks_exported() -> QuerySet[Task, tuple[Any, ...]]:
+    """What an export tells of the live tasks, in the order of their ids: project key, number,
+    external key, title, description, status, priority, names of creator and assignee, of labels,
+    and the times of making, completion and last change."""
+    labels = Label.objects.filter(task_labels__task_id=OuterRef("pk")).order_by(Lower("name"))
+    tasks = Task.objects.filter(LIVE).order_by("id")  # index: task_tpk
+    return tasks.annotate(label_names=ArraySubquery(labels.values("name"))).values_list(
+        "project__key",
+        "number",
+        "external_key",
+        "title",
+        "description",
+        "status",
+        "priority",
+        "creator__username",
+        "assignee__username",
+        "label_names",
+        "created_at",
+        "completed_at",
+        "updated_at",
+    )
 
 
 def task_labels(*, task_id: Id) -> QuerySet[Label]:

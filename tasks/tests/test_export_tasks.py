@@ -1,0 +1,136 @@
+"""`manage.py export_tasks`: what it writes, an import reads."""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import json
+from io import StringIO
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.core.management import CommandError, call_command
+
+from projects.models import Project
+from taskproject.db.context import tenant_context
+from taskproject.tenancy.models import Tenant
+from taskproject.tests.cast import Cast, make_cast, make_project, make_task
+from tasks.models import Status, Task
+from tasks.services.relations import label_create, task_label_add
+from tasks.services.tasks import task_delete
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+@pytest.fixture
+def cast() -> Cast:
+    return make_cast()
+
+
+@pytest.fixture
+def tasks(cast: Cast) -> list[Task]:
+    """WEB-1 with labels and odd texts, WEB-2 done and with a key, WEB-3 deleted."""
+    web = make_project(cast.alpha, cast.alice)
+    made = [
+        make_task(web, cast.alice, "=1+1", description='"é"\n\\,', assignee_id=cast.bob.pk),
+        make_task(web, cast.bob, "Two", status=Status.DONE, external_key="x-2"),
+        make_task(web, cast.bob, "Gone"),
+    ]
+    with tenant_context(cast.alpha):
+        for name in ("b", "A"):
+            label = label_create(name=name, actor_id=cast.alice.pk)
+            task_label_add(task_id=made[0].pk, label_id=label.pk, actor_id=cast.alice.pk)
+        task_delete(task_id=made[2].pk, actor_id=cast.alice.pk)
+    make_task(make_project(cast.beta, cast.carol), cast.carol, "Theirs")
+    return made
+
+
+def export(*arguments: str) -> str:
+    err = StringIO()
+    call_command("export_tasks", *arguments, stderr=err)
+    return err.getvalue()
+
+
+def test_a_tenants_live_tasks_stand_there_as_an_import_reads_them(
+    cast: Cast, tasks: list[Task], tmp_path: Path
+) -> None:
+    file = tmp_path / "alpha.ndjson"
+
+    said = export("alpha", str(file))
+
+    assert said.startswith("Wrote 2 tasks of alpha in ")
+    first, second = (json.loads(line) for line in file.read_text().splitlines())
+    assert first | {"created_at": 0, "updated_at": 0} == {
+        "tenant": "alpha",
+        "project": "WEB",
+        "external_key": "WEB-1",
+        "title": "=1+1",
+        "description": '"é"\n\\,',
+        "status": "pending",
+        "priority": "normal",
+        "creator": "alice",
+        "assignee": "bob",
+        "labels": ["A", "b"],
+        "created_at": 0,
+        "completed_at": None,
+        "updated_at": 0,
+    }
+    assert (second["external_key"], second["status"]) == ("x-2", "done")
+    assert list(tmp_path.iterdir()) == [file]
+
+
+def test_what_was_exported_can_be_imported_elsewhere_and_is_the_same(
+    cast: Cast, tasks: list[Task], tmp_path: Path
+) -> None:
+    file, again = tmp_path / "alpha.ndjson.gz", tmp_path / "gamma.ndjson"
+    export("alpha", str(file))
+    lines = gzip.decompress(file.read_bytes()).replace(b'"tenant":"alpha"', b'"tenant":"gamma"')
+    (tmp_path / "moved.ndjson").write_bytes(lines)
+
+    call_command("import_tasks", str(tmp_path / "moved.ndjson"), stdout=StringIO())
+
+    export("gamma", str(again))
+    assert again.read_bytes() == lines
+    with tenant_context(Tenant.objects.get(slug="gamma")):
+        assert Project.objects.get().key == "WEB"
+
+
+def test_csv_has_a_head_and_no_formulas(cast: Cast, tasks: list[Task], tmp_path: Path) -> None:
+    file = tmp_path / "alpha.csv"
+
+    export("alpha", str(file))
+
+    with file.open(encoding="utf-8", newline="") as text:
+        first, second = csv.DictReader(text)
+    assert first["title"] == "'=1+1"
+    assert first["description"] == '"é"\n\\,'
+    assert first["labels"] == "A, b"
+    assert first["created_at"].endswith("Z")
+    assert (second["assignee"], second["labels"], second["title"]) == ("", "", "Two")
+
+
+def test_what_breaks_off_leaves_the_old_file_as_it_was(
+    cast: Cast, tasks: list[Task], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "alpha.ndjson"
+    file.write_text("old")
+
+    def broken(slug: str) -> Any:
+        yield from ()
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("tasks.management.commands.export_tasks.records_of", broken)
+    with pytest.raises(SystemExit) as ended:
+        export("alpha", str(file))
+
+    assert ended.value.code == 130
+    assert file.read_text() == "old"
+    assert list(tmp_path.iterdir()) == [file]
+
+
+def test_a_file_that_can_not_be_written_is_an_error(cast: Cast, tmp_path: Path) -> None:
+    with pytest.raises(CommandError, match=r"No such file or directory\. Nothing was written"):
+        export("alpha", str(tmp_path / "absent" / "alpha.ndjson"))
+    with pytest.raises(CommandError, match="nowhere"):
+        export("nowhere", "-")
