@@ -15,6 +15,7 @@ from taskproject.tests.cast import Cast, make_project, make_task
 from taskproject.tests.rows import add_tasks
 from taskproject.tests.statements import recorded
 from tasks.models import Label, Priority, Status, Task, TaskLabel
+from tasks.services.batches.labels import label_tasks
 from tasks.services.relations import label_create, task_label_add, task_labels_set
 from tasks.services.selections import tasks_change, tasks_delete, tasks_restore
 from tasks.services.tasks import project_archive, task_delete, task_update
@@ -88,6 +89,16 @@ def test_a_label_makes_room_for_another_on_a_full_task(ids: list[int], cast: Cas
     with pytest.raises(ValidationError, match="WEB-1: A task can carry 20 labels"):
         tasks_change(task_ids=ids, actor_id=cast.bob.pk, add_label_id=labels[0])
 
+    assert TaskLabel.objects.count() == 20
+
+
+def test_where_one_task_is_full_none_gets_the_label(ids: list[int], cast: Cast) -> None:
+    labels = [label_create(name=f"L{n}", actor_id=cast.alice.pk).pk for n in range(21)]
+    task_labels_set(task_id=ids[0], label_ids=labels[:20], actor_id=cast.alice.pk)
+
+    labelled = label_tasks(ids, label_id=labels[20], actor_id=cast.bob.pk)
+
+    assert labelled == (frozenset(), frozenset({ids[0]}))
     assert TaskLabel.objects.count() == 20
 
 
