@@ -28,6 +28,7 @@ from taskproject.api.fields import (
     WordField,
     only,
 )
+from taskproject.db.fields import STOPS_EARLY
 from taskproject.db.keyset import Keyset
 from taskproject.db.slots import TENANT, slot, slotted_sql
 from taskproject.db.statements import Statement
@@ -224,7 +225,8 @@ def page_statement(
     """
     row = RowSQL(projection.model)
     members = projection.written(row)
-    columns = dict.fromkeys((*row.columns, *keyset.columns))
+    early = [STOPS_EARLY] if STOPS_EARLY in rows.query.annotations else []
+    columns = dict.fromkeys((*row.columns, *keyset.columns, *early))
     keys = "".join(
         f', max(shown_row."{column}") FILTER (WHERE shown_row.n = {n})::text'
         for n in (1, limit)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 from django.db import models
 
@@ -44,12 +44,15 @@ class SnapshotHorizon(models.Func):
     output_field = TransactionIdField()
 
 
+STOPS_EARLY: Final = "stops_early"
+
+
 class StopsEarly(models.Func):
     """The number 1, by a function of which PostgreSQL expects a thousand rows and gets one.
 
-    Annotated to the rows of a page, it makes PostgreSQL sure that the LIMIT ends the query long
-    before the rows do: at any depth and by any statistics it reads them in order from an index, and
-    does not fetch and sort all of them because it expects few. Nobody reads the annotation.
+    Annotated to the rows of a page as STOPS_EARLY, it makes PostgreSQL sure that the LIMIT ends the
+    query long before the rows do: at any depth and by any statistics it reads them in order from an
+    index, and does not fetch and sort all of them because it expects few. Nobody reads the value.
     """
 
     # The sub-select hides the 1: PostgreSQL would expect one row of generate_series(1, 1).

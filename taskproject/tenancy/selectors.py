@@ -8,7 +8,7 @@ from typing import Final
 from django.db.models import QuerySet
 
 from taskproject.db.context import require_tenant_id
-from taskproject.db.fields import SnapshotHorizon, StopsEarly
+from taskproject.db.fields import STOPS_EARLY, SnapshotHorizon, StopsEarly
 from taskproject.db.keyset import Keyset
 from taskproject.tenancy.models import ApiToken, Event, Membership, Tenant
 
@@ -119,7 +119,7 @@ def event_feed(*, after: tuple[int, int] = (0, 0), limit: int) -> QuerySet[Event
     settled = Event.objects.filter(xid__lt=SnapshotHorizon())  # index: event_feed_idx
     # An import is one transaction. PostgreSQL guesses by the xid alone how many rows follow a pair:
     # amid an import it expects few, and would fetch and sort all the rest of it.
-    settled = settled.select_related("actor").annotate(stops_early=StopsEarly())
+    settled = settled.select_related("actor").annotate(**{STOPS_EARLY: StopsEarly()})
     return Keyset(("xid", "id")).page(settled, key=after, limit=limit)
 
 

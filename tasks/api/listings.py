@@ -13,6 +13,7 @@ from django.db.models import QuerySet
 from projects.models import Project
 from taskproject.api.problems import InvalidParameter
 from taskproject.api.registry import Access, Asked, Listing
+from taskproject.db.fields import STOPS_EARLY, StopsEarly
 from taskproject.db.keyset import Keyset
 from taskproject.db.names import Name
 from taskproject.tenancy.models import Event, User
@@ -57,6 +58,13 @@ def _person(username: str, actor_id: int) -> Id:
 
 def _tasks(asked: Asked) -> QuerySet[Task]:
     return selectors.task_list(**_narrowed(asked))
+
+
+def _numbered(asked: Asked) -> QuerySet[Task]:
+    """The tasks of a project for the order of their numbers. Where PostgreSQL expects a project to
+    have few, it would else fetch all by task_project_idx and sort them: 93,748 pages of 8 KiB for
+    the largest of 152 tenants."""
+    return _tasks(asked).annotate(**{STOPS_EARLY: StopsEarly()})
 
 
 def _due(asked: Asked) -> QuerySet[Task]:
@@ -198,7 +206,13 @@ TASKS: Final = Listing(
             rows=_open,
             note="Open tasks, the most urgent first and among equals the newest.",
         ),
-        _walk("task_number_uniq", "project", sorts={"number": TASK_SORTS["number"]}, ranges={}),
+        _walk(
+            "task_number_uniq",
+            "project",
+            sorts={"number": TASK_SORTS["number"]},
+            ranges={},
+            rows=_numbered,
+        ),
         _walk(
             "task_deleted_idx",
             "deleted",
@@ -234,6 +248,7 @@ PROJECT_TASKS: Final = Listing(
             "task_number_uniq",
             sorts={"number": TASK_SORTS["number"]},
             ranges={},
+            rows=_numbered,
             bounds=("tenant_id", "project_id"),
         ),
     ),

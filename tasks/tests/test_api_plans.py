@@ -245,11 +245,11 @@ def labels(
         _believe("RESET (n_distinct)")
 
 
-def _believe(setting: str) -> None:
+def _believe(setting: str, table: str = "label", column: str = "tenant_id") -> None:
     owner: Any = connection
     with owner.as_owner(), connection.cursor() as cursor:
-        cursor.execute(f"ALTER TABLE label ALTER tenant_id {setting}")
-        cursor.execute("ANALYZE label")
+        cursor.execute(f"ALTER TABLE {table} ALTER {column} {setting}")
+        cursor.execute(f"ANALYZE {table}")
 
 
 @pytest.mark.parametrize("size", BY_SIZE)
@@ -272,6 +272,28 @@ def test_the_labels_of_a_page_are_looked_up_for_its_tasks_alone(
     assert wanted.uses_index("label_tpk"), str(wanted)
     assert not wanted.uses_index("label_name_uniq"), str(wanted)
     assert wanted.buffers - without.buffers <= 4 * LIMIT + 4 * links, str(wanted)
+
+
+@pytest.fixture(scope="module")
+def small_projects(seats: dict[str, Seat], django_db_blocker: DjangoDbBlocker) -> Iterator[None]:
+    """PostgreSQL believes that a project has twenty tasks."""
+    with django_db_blocker.unblock():
+        _believe("SET (n_distinct = -0.05)", "task", "project_id")
+        yield
+        _believe("RESET (n_distinct)", "task", "project_id")
+
+
+@pytest.mark.parametrize("case", [each for each in CASES if each.sort == "number"], ids=str)
+@pytest.mark.parametrize("size", BY_SIZE)
+def test_numbers_come_in_order_however_few_tasks_a_project_is_thought_to_have(
+    seats: dict[str, Seat], small_projects: None, case: Case, size: str
+) -> None:
+    with tenant_context(seats[size].tenant):
+        pages = first_and_deepest(choice_of(case, seats[size]))
+
+    for *_, plan in pages:
+        assert plan.complaints(index="task_number_uniq", table="task") == [], str(plan)
+        assert plan.buffers <= case.access.buffers
 
 
 def plan_of(choice: Choice, members: tuple[str, ...]) -> Plan:
