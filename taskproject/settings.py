@@ -198,7 +198,7 @@ SPECTACULAR_SETTINGS = {
     "OAS_VERSION": "3.1.0",
     "SERVERS": [{"url": "/"}],
     "COMPONENT_SPLIT_REQUEST": True,
-    "POSTPROCESSING_HOOKS": ["taskproject.api.schema.complete"],
+    "POSTPROCESSING_HOOKS": ["taskproject.api.schema_document.complete"],
 }
 RATE_LIMIT_TOKEN_PER_MINUTE = env.integer(
     "RATE_LIMIT_TOKEN_PER_MINUTE", 600, minimum=0, maximum=1_000_000

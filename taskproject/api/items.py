@@ -11,35 +11,46 @@ from taskproject.api.fields import IdField
 MAX_ITEMS: Final = 1_000
 
 
-class ItemsField(serializers.Field):  # type: ignore[type-arg]
-    """1 to 1,000 JSON objects. What stands in each is looked at item by item: by whoever takes
-    them, since a list serializer would take a thousand times as long as one."""
+class _ManyField(serializers.Field):  # type: ignore[type-arg]
+    """A list of 1 to 1,000 values, each of which `complaint` looks at."""
 
     default_error_messages = {
-        "not_a_list": "It must be a list of objects.",
+        "not_a_list": "It must be a list.",
         "empty": "There must be at least one.",
         "too_many": "At most {most:,} at once. Send the others in another request.",
-        "not_an_object": "It must be an object.",
     }
 
-    def __init__(self, item: type[serializers.Serializer[Any]], **kwargs: Any) -> None:
-        super().__init__(write_only=True, **kwargs)
-        self.item = item
+    def complaint(self, value: Any) -> Any:
+        """What is wrong with a value, as `ValidationError` has it; nothing if it is good."""
+        raise NotImplementedError
 
-    def to_internal_value(self, data: Any) -> list[dict[str, Any]]:
+    def to_internal_value(self, data: Any) -> list[Any]:
         if not isinstance(data, list):
             self.fail("not_a_list")
         if not data:
             self.fail("empty")
         if len(data) > MAX_ITEMS:
             self.fail("too_many", most=MAX_ITEMS)
-        wrong = [place for place, each in enumerate(data) if not isinstance(each, dict)]
+        wrong = {
+            str(place): found for place, each in enumerate(data) if (found := self.complaint(each))
+        }
         if wrong:
-            told = serializers.ErrorDetail(
-                str(self.error_messages["not_an_object"]), code="not_an_object"
-            )
-            raise serializers.ValidationError({str(place): [told] for place in wrong})
+            raise serializers.ValidationError(wrong)
         return data
+
+
+class ItemsField(_ManyField):
+    """1 to 1,000 JSON objects. What stands in each is looked at item by item: by whoever takes
+    them, since a list serializer would take far longer than they need."""
+
+    def __init__(self, item: type[serializers.Serializer[Any]], **kwargs: Any) -> None:
+        super().__init__(write_only=True, **kwargs)
+        self.item = item
+
+    def complaint(self, value: Any) -> Any:
+        if isinstance(value, dict):
+            return None
+        return [serializers.ErrorDetail("It must be an object.", code="not_an_object")]
 
 
 class PartField(serializers.Field):  # type: ignore[type-arg]
@@ -57,7 +68,7 @@ class PartField(serializers.Field):  # type: ignore[type-arg]
         return values
 
 
-class IdsField(serializers.Field):  # type: ignore[type-arg]
+class IdsField(_ManyField):
     """1 to 1,000 ids of rows."""
 
     schema: ClassVar = {
@@ -66,24 +77,10 @@ class IdsField(serializers.Field):  # type: ignore[type-arg]
         "minItems": 1,
         "maxItems": MAX_ITEMS,
     }
-    default_error_messages = {
-        **ItemsField.default_error_messages,
-        "not_a_list": "It must be a list of ids.",
-    }
 
-    def to_internal_value(self, data: Any) -> list[int]:
-        if not isinstance(data, list):
-            self.fail("not_a_list")
-        if not data:
-            self.fail("empty")
-        if len(data) > MAX_ITEMS:
-            self.fail("too_many", most=MAX_ITEMS)
-        field, wrong = IdField(), {}
-        for place, each in enumerate(data):
-            try:
-                field.to_internal_value(each)
-            except serializers.ValidationError as error:
-                wrong[str(place)] = error.detail
-        if wrong:
-            raise serializers.ValidationError(wrong)
-        return data
+    def complaint(self, value: Any) -> Any:
+        try:
+            IdField().to_internal_value(value)
+        except serializers.ValidationError as error:
+            return error.detail
+        return None

@@ -16,7 +16,6 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 import uritemplate
-from django.conf import settings
 from drf_spectacular.openapi import AutoSchema
 from drf_spectacular.plumbing import ResolvedComponent, append_meta
 from rest_framework import serializers
@@ -27,12 +26,10 @@ from taskproject.api.included import IncludedRows
 from taskproject.api.items import MAX_ITEMS, ItemsField, PartField
 from taskproject.api.pagination import MAX_LIMIT
 from taskproject.api.schema_answers import (
-    HEADERS,
     IDEMPOTENCY_KEY,
     IF_MATCH,
     IF_NONE_MATCH,
     RATE_LIMIT_HEADERS,
-    SCHEMAS,
     Traits,
     problem_responses,
     response_headers,
@@ -48,7 +45,7 @@ from taskproject.api.sparse import sparse_parameters
 
 _JSON: Final = "application/json"
 _SENTENCE_END: Final = re.compile(r"(?<=\.)\s+")
-_LINE_END: Final = re.compile(r"(?<!\n)\n(?!\n)")
+LINE_END: Final = re.compile(r"(?<!\n)\n(?!\n)")
 _PAGE_LINK: Final = "https://tasks.example/api/v1/tenants/acme/{}?cursor=q5wf8Kk2"
 
 Schema = dict[str, Any]
@@ -100,7 +97,7 @@ class ApiSchema(AutoSchema):
         return f"{self.view.basename}_{self.action}".replace("-", "_")
 
     def get_tags(self) -> list[str]:
-        return [_resource(self.view)]
+        return [resource_of(self.view)]
 
     def get_summary(self) -> str:
         return self._docstring[0].removesuffix(".").replace("`", "")
@@ -116,7 +113,7 @@ class ApiSchema(AutoSchema):
     @property
     def _docstring(self) -> tuple[str, str]:
         """The first sentence of the action's docstring, and the others."""
-        text = _text_of(getattr(self.view, self.action))
+        text = text_of(getattr(self.view, self.action))
         first, *others = _SENTENCE_END.split(text, maxsplit=1)
         return first, "".join(others)
 
@@ -278,7 +275,7 @@ class ApiSchema(AutoSchema):
 
     def _word(self, field: WordField) -> Schema:
         words = field.choices
-        schema = {"type": "string", "enum": list(words.labels), "description": _text_of(words)}
+        schema = {"type": "string", "enum": list(words.labels), "description": text_of(words)}
         return self._component("schemas", words.__name__, schema)
 
     def _get_serializer_name(
@@ -297,7 +294,7 @@ class ApiSchema(AutoSchema):
         self, schema: Schema, serializer: Any, direction: Any
     ) -> Any:
         found: Schema = super()._postprocess_serializer_schema(schema, serializer, direction)
-        found["description"] = _text_of(type(serializer))
+        found["description"] = text_of(type(serializer))
         if direction == "request":
             found["additionalProperties"] = False  # a misspelt member is refused
         else:
@@ -314,32 +311,13 @@ class ApiSchema(AutoSchema):
         return ref
 
 
-def complete(result: Schema, generator: Any, **kwargs: Any) -> Schema:
-    """The document with what belongs to no operation: a hook of drf-spectacular."""
-    components = result["components"]
-    components["headers"] = HEADERS
-    components["schemas"] = dict(sorted({**components["schemas"], **SCHEMAS}.items()))
-    components["securitySchemes"] = _security_schemes()
-    result["info"]["description"] = _LINE_END.sub(" ", DESCRIPTION)
-    result["tags"] = _tags(generator)
-    return result
-
-
-def _tags(generator: Any) -> list[Schema]:
-    """A tag for each resource that is shown, described as its serializer is."""
-    found = {}
-    for _, _, _, callback in generator.endpoints:
-        view = callback.cls
-        found[_resource(view)] = _text_of(view.serializer_class)
-    return [{"name": name, "description": text} for name, text in found.items()]
-
-
-def _text_of(documented: Any) -> str:
+def text_of(documented: Any) -> str:
     """A docstring without the ends of its lines, which are there for readers of code."""
-    return _LINE_END.sub(" ", inspect.getdoc(documented) or "")
+    return LINE_END.sub(" ", inspect.getdoc(documented) or "")
 
 
-def _resource(view: Any) -> str:
+def resource_of(view: Any) -> str:
+    """The name of what a view shows."""
     name: str = view.serializer_class.__name__
     return name.removesuffix("Serializer")
 
@@ -366,48 +344,3 @@ def _response(description: str, body: Schema, headers: list[str]) -> Schema:
         "headers": response_headers(headers),
         "content": {_JSON: body},
     }
-
-
-def _security_schemes() -> Schema:
-    return {
-        "token": {
-            "type": "http",
-            "scheme": "bearer",
-            "bearerFormat": "tp_…",
-            "description": "An API token. It speaks for one user in one tenant.",
-        },
-        "session": {
-            "type": "apiKey",
-            "in": "cookie",
-            "name": settings.SESSION_COOKIE_NAME,
-            "description": "The session of the web admin.",
-        },
-        "csrf": {
-            "type": "apiKey",
-            "in": "header",
-            "name": "X-CSRFToken",
-            "description": f"With a session, what the cookie `{settings.CSRF_COOKIE_NAME}` holds.",
-        },
-    }
-
-
-DESCRIPTION: Final = """\
-Tasks of many tenants. All of a tenant lies below its own address.
-
-**Tokens.** Send `Authorization: Bearer tp_…`. A token speaks for one user in one tenant. An admin
-issues them in the web admin, under API tokens, or here with `token_create`; the text is shown once.
-
-**Pages.** A list has up to `limit` rows and the address of the `next` page. Follow it as it is:
-its cursor goes with the filters and the order that it was made for. There is no total. Which
-filters and orders go together stands with each list, with how many pages of 8 KiB PostgreSQL reads
-at most for 50 rows, however far one has come; for programs, and with the index, in `x-access`.
-
-**Problems.** What goes wrong is answered as `application/problem+json`. Tell problems apart by
-`code`. A tenant or row that you may not see is answered like one that is not there. A 503 and a
-429 say in `Retry-After` when to try again. A method that an address does not take is a 405, and a
-failure of the service a 500.
-
-**Conditions.** An object that can be changed comes with an `ETag`. Send it back as `If-Match` with
-a change, and nobody's work is lost: 412 says that it has been changed meanwhile. Send it as
-`If-None-Match` to read it only if it is new.
-"""

@@ -147,7 +147,9 @@ class _Batch:
         return _versions(items, outcome.versions)
 
     def deleted(self) -> dict[int, dict[str, Any]]:
-        items = self._by_id(bodies.TaskVersionSerializer)
+        self._require_one_way()
+        by_item = "items" in self._body
+        items = list(self._read(bodies.TaskVersionSerializer)) if by_item else self._ids()
         outcome = delete_batch([values for _, values in items], actor_id=self._actor_id)
         self._note(items, outcome.errors)
         return _versions(items, outcome.versions)
@@ -170,8 +172,7 @@ class _Batch:
     def _named(self, serializer: Any) -> tuple[Items, Names]:
         """The good items with the ids that their names stand for, among all names. One
         statement."""
-        items = list(self._read(self._body["items"], serializer, partial=False))
-        return self._with_ids(items)
+        return self._with_ids(list(self._read(serializer)))
 
     def _with_ids(self, items: Items, *within: str) -> tuple[Items, Names]:
         every = [*items, *self._refused]
@@ -214,31 +215,29 @@ class _Batch:
     def _refuse(self, place: int, path: tuple[str, ...], message: str) -> None:
         self.errors.append(Wrong(place, path, "does_not_exist", message))
 
-    def _by_id(self, serializer: Any) -> Items:
-        """The good items by the ids of their tasks. No statement."""
+    def _require_one_way(self) -> None:
         if ("items" in self._body) == ("ids" in self._body):
-            raise ValidationError(_WHICH)
-        if "ids" in self._body:
-            return [(place, {"id": pk}) for place, pk in enumerate(self._body["ids"])]
-        return list(self._read(self._body["items"], serializer, partial=False))
+            raise ValidationError("Either items or ids say which tasks are meant.")
+
+    def _ids(self) -> Items:
+        return [(place, {"id": pk}) for place, pk in enumerate(self._body["ids"])]
 
     def _changes(self) -> Items:
         """The good changes. One statement if they name people; none if they don't."""
+        self._require_one_way()
         common = self._body.get("set")
         if ("ids" in self._body) != (common is not None):
             raise ValidationError("One set goes with ids, and each of the items has its own.")
-        if common is not None:
-            items = [(place, {**common, **by_id}) for place, by_id in self._by_id(None)]
-        elif "items" in self._body:
-            items = list(self._read_changes(self._body["items"]))
+        if common is None:
+            items = list(self._read_changes())
         else:
-            raise ValidationError(_WHICH)
+            items = [(place, {**common, **by_id}) for place, by_id in self._ids()]
         return self._with_ids(items, "set")[0]
 
-    def _read_changes(self, items: Sequence[dict[str, Any]]) -> Iterator[tuple[int, Any]]:
+    def _read_changes(self) -> Iterator[tuple[int, Any]]:
         """The values of the good changes with their ids and versions. No statement."""
         kind = body_type(bodies.BatchTaskChangeSerializer, partial=True)
-        for place, item in enumerate(items):
+        for place, item in enumerate(self._body["items"]):
             values = None
             if kind is not None and item.keys() <= _CHANGE and _are_ids(item):
                 values = kind.sent(Body(json.encode(item.get("set"))))
@@ -252,15 +251,13 @@ class _Batch:
             by_id = {name: item[name] for name in ("id", "version") if name in item}
             yield place, {**_service_names(values), **by_id}
 
-    def _read(
-        self, items: Sequence[dict[str, Any]], serializer: Any, *, partial: bool
-    ) -> Iterator[tuple[int, dict[str, Any]]]:
+    def _read(self, serializer: Any) -> Iterator[tuple[int, dict[str, Any]]]:
         """The values of the good items. No statement."""
-        kind = body_type(serializer, partial=partial)
-        for place, item in enumerate(items):
+        kind = body_type(serializer, partial=False)
+        for place, item in enumerate(self._body["items"]):
             values = kind.sent(Body(json.encode(item))) if kind is not None else None
             if values is None:
-                checked = serializer(data=item, partial=partial)
+                checked = serializer(data=item)
                 if not checked.is_valid():
                     self._refuse_all(place, checked.errors, item)
                     continue
@@ -275,7 +272,6 @@ def _service_names(values: dict[str, Any]) -> dict[str, Any]:
     return values
 
 
-_WHICH: Final = "Either items or ids say which tasks are meant."
 _CHANGE: Final = {"id", "version", "set"}
 
 

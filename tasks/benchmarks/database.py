@@ -10,15 +10,15 @@ from django.db import connection
 
 
 @contextmanager
-def seeded_database(*, tasks: int, tenants: int | None, keep: bool) -> Iterator[None]:
+def seeded_database(purpose: str, *, tasks: int, tenants: int | None, keep: bool) -> Iterator[None]:
     """A database of its own, with that many made-up tasks, that the connection goes to.
 
     Without `tenants` there is one for each 1,000 tasks, and at least five. With `keep` it stays for
-    the next one of that size.
+    the next one of that purpose and size. Two of one purpose at once get into each other's way.
     """
     own = connection.settings_dict["NAME"]
     sizes = [str(tasks), *([str(tenants)] if tenants else [])]
-    connection.settings_dict["TEST"]["NAME"] = "_".join(["tasks_benchmark", *sizes])
+    connection.settings_dict["TEST"]["NAME"] = "_".join(["tasks_benchmark", purpose, *sizes])
     connection.creation.create_test_db(verbosity=0, autoclobber=True, serialize=False, keepdb=keep)
     try:
         with connection.cursor() as cursor:

@@ -125,9 +125,7 @@ def test_tokens_and_events_are_the_owners_to_take_away(cast: Cast) -> None:
             ApiToken.objects.filter(pk=token.pk).update(**values)
         events = Event.objects.count()
 
-    assert purge("tokens", "--days", "90", "--tenant", "alpha") == (
-        "Took away 2 tokens of 1 tenants."
-    )
+    assert purge("tokens", "--days", "90", "--tenant", "alpha") == ("Took away 2 tokens of alpha.")
     assert purge("events", "--days", "1") == "Took away 0 events of 2 tenants."
     with tenant_context(cast.alpha):
         assert ApiToken.objects.count() == 2

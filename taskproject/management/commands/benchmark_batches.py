@@ -5,16 +5,15 @@ import logging
 import random
 import statistics
 import sys
-from argparse import ArgumentParser, RawDescriptionHelpFormatter
 from typing import Any, Final
 
 from django.core.exceptions import ImproperlyConfigured
-from django.core.management.base import BaseCommand, CommandError
+from django.core.management.base import CommandError, CommandParser
 from django.db import connection
 from django.test import override_settings
 
 from taskproject.db.context import tenant_context
-from taskproject.tenancy.management.arguments import at_least, new_file
+from taskproject.tenancy.management.arguments import TaughtCommand, add_numbers, new_file
 from taskproject.tenancy.models import Tenant
 from tasks.benchmarks.batches import Stage, Way, Work, create, owner_connection, update
 from tasks.benchmarks.database import seeded_database
@@ -57,30 +56,21 @@ def _urls() -> Any:
     )
 
 
-class Command(BaseCommand):
+class Command(TaughtCommand):
     """Measure batches beside the limit, and beside Django's own ways."""
 
     help = _HELP
+    examples = _EPILOG
 
-    def create_parser(self, *args: Any, **kwargs: Any) -> Any:
-        kwargs |= {"formatter_class": RawDescriptionHelpFormatter, "epilog": _EPILOG}
-        return super().create_parser(*args, **kwargs)
-
-    def add_arguments(self, parser: ArgumentParser) -> None:
-        for name, default, least, says in (
+    def add_arguments(self, parser: CommandParser) -> None:
+        numbers = (
             ("tasks", 200_000, 2_000, "how many tasks the database has"),
             ("create", 100_000, 10, "how many are made"),
             ("update", 10_000, 10, "how many are changed"),
             ("requests", 10_000, 10, "how many are made by requests of 1,000"),
             ("rounds", 5, 1, "how often each way takes its turn, after one to warm up"),
-        ):
-            parser.add_argument(
-                f"--{name}",
-                type=at_least(least),
-                default=default,
-                metavar="N",
-                help=f"{says}, {least:,} or more (default: {default:,})",
-            )
+        )
+        add_numbers(parser, numbers)
         parser.add_argument("--only", choices=WORKS, help="one of them (default: all)")
         parser.add_argument(
             "--keep", action="store_true", help="keep the database for the next run"
@@ -105,7 +95,8 @@ class Command(BaseCommand):
         self, *, tasks: int, rounds: int, only: str | None, keep: bool, **options: Any
     ) -> dict[str, dict[str, list[float]]]:
         found = {}
-        with seeded_database(tasks=tasks, tenants=None, keep=keep), owner_connection() as owner:
+        size: Any = {"tasks": tasks, "tenants": None, "keep": keep}
+        with seeded_database("batches", **size), owner_connection() as owner:
             with _urls(), tenant_context(Tenant.objects.earliest("id")):  # the largest one
                 stage = Stage(owner)
                 for name, work_of in WORKS.items():

@@ -9,7 +9,6 @@ import statistics
 import subprocess
 import sys
 import tempfile
-from argparse import ArgumentParser, RawDescriptionHelpFormatter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
@@ -19,11 +18,11 @@ from urllib.parse import quote
 
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
-from django.core.management.base import BaseCommand, CommandError
+from django.core.management.base import CommandError, CommandParser
 from django.db import connection
 
 from taskproject.management.webserver import WebServerError, granian_command, wait_until_alive
-from taskproject.tenancy.management.arguments import at_least, new_file
+from taskproject.tenancy.management.arguments import TaughtCommand, add_numbers, at_least, new_file
 from tasks.benchmarks.database import seeded_database
 from tasks.benchmarks.loader import BadAnswer, closed_loop
 from tasks.benchmarks.processes import cpu_ns, cpu_seconds, descendants
@@ -66,29 +65,20 @@ class Figures:
     database_cpu_us: list[float] = field(default_factory=list)
 
 
-class Command(BaseCommand):
+class Command(TaughtCommand):
     """Measure the paths of the REST API against the usual ones."""
 
     help = _HELP
+    examples = _EPILOG
 
-    def create_parser(self, *args: Any, **kwargs: Any) -> Any:
-        kwargs |= {"formatter_class": RawDescriptionHelpFormatter, "epilog": _EPILOG}
-        return super().create_parser(*args, **kwargs)
-
-    def add_arguments(self, parser: ArgumentParser) -> None:
-        for name, default, least, says in (
+    def add_arguments(self, parser: CommandParser) -> None:
+        numbers = (
             ("tasks", 200_000, 2_000, "how many tasks the database has"),
             ("rounds", 7, 1, "how often each path takes its turn, after one to warm up"),
             ("requests", 2_000, 10, "how many are sent in a turn"),
             ("connections", 16, 1, "how many clients send at the same time"),
-        ):
-            parser.add_argument(
-                f"--{name}",
-                type=at_least(least),
-                default=default,
-                metavar="N",
-                help=f"{says}, {least:,} or more (default: {default:,})",
-            )
+        )
+        add_numbers(parser, numbers)
         parser.add_argument(
             "--tenants",
             type=at_least(1),
@@ -106,7 +96,7 @@ class Command(BaseCommand):
     def handle(self, **options: Any) -> None:
         try:
             size = {name: options[name] for name in ("tasks", "tenants", "keep")}
-            with seeded_database(**size), _server() as (port, pid):
+            with seeded_database("paths", **size), _server() as (port, pid):
                 found = self._measured(port, pid, **options)
         except (ImproperlyConfigured, WebServerError, OSError) as error:
             raise CommandError(str(error)) from error

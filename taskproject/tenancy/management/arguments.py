@@ -1,10 +1,39 @@
-"""What reads the arguments of commands, for argparse."""
+"""Commands that teach by examples, and what reads their arguments."""
 
 from __future__ import annotations
 
-from argparse import ArgumentTypeError
-from collections.abc import Callable
+from argparse import ArgumentTypeError, RawDescriptionHelpFormatter
+from collections.abc import Callable, Iterable
 from pathlib import Path
+from typing import Any, ClassVar
+
+from django.core.management.base import BaseCommand, CommandParser, DjangoHelpFormatter
+
+
+class _KeepLines(DjangoHelpFormatter, RawDescriptionHelpFormatter):
+    """The help with its line breaks as they are written."""
+
+
+class TaughtCommand(BaseCommand):
+    """A command whose help keeps its lines, and ends with `examples`."""
+
+    examples: ClassVar[str]
+
+    def create_parser(self, prog_name: str, subcommand: str, **kwargs: Any) -> CommandParser:
+        kwargs |= {"epilog": self.examples, "formatter_class": _KeepLines}
+        return super().create_parser(prog_name, subcommand, **kwargs)
+
+
+def add_numbers(parser: CommandParser, rows: Iterable[tuple[str, int, int, str]]) -> None:
+    """Options that take a whole number: of each its name, default, least value and help."""
+    for name, default, least, says in rows:
+        parser.add_argument(
+            f"--{name}",
+            type=at_least(least),
+            default=default,
+            metavar="N",
+            help=f"{says}, {least:,} or more (default: {default:,})",
+        )
 
 
 def at_least(least: int) -> Callable[[str], int]:

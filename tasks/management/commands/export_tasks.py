@@ -2,13 +2,13 @@ from __future__ import annotations
 
 import sys
 import time
-from argparse import RawDescriptionHelpFormatter
 from typing import Any, Final
 
-from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.core.management.base import CommandError, CommandParser
 
 from taskproject.db.context import tenant_context
 from taskproject.db.timeouts import statement_timeout
+from taskproject.tenancy.management.arguments import TaughtCommand
 from taskproject.tenancy.management.lookups import find_tenant
 from tasks.dataset.target import FORMATS, open_target
 from tasks.services.exports import records_of
@@ -31,14 +31,11 @@ exit codes: 0 written; 1 nothing was written; 130 interrupted
 """
 
 
-class Command(BaseCommand):
+class Command(TaughtCommand):
     """Write the tasks of a tenant to a file."""
 
     help = _HELP
-
-    def create_parser(self, *args: Any, **kwargs: Any) -> Any:
-        kwargs |= {"formatter_class": RawDescriptionHelpFormatter, "epilog": _EPILOG}
-        return super().create_parser(*args, **kwargs)
+    examples = _EPILOG
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("tenant", help="the tenant's slug")

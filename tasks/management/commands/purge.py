@@ -1,14 +1,13 @@
 from __future__ import annotations
 
 import sys
-from argparse import RawDescriptionHelpFormatter
 from collections.abc import Callable
 from contextlib import nullcontext
 from datetime import timedelta
 from typing import Any, Final, NamedTuple
 
 from django.core.exceptions import ImproperlyConfigured
-from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.core.management.base import CommandError, CommandParser
 from django.db import connection
 from django.utils import timezone
 
@@ -16,7 +15,7 @@ from taskproject.db.context import tenant_context
 from taskproject.db.timeouts import statement_timeout
 from taskproject.tenancy import purge
 from taskproject.tenancy.idempotency import KEPT_FOR
-from taskproject.tenancy.management.arguments import at_least
+from taskproject.tenancy.management.arguments import TaughtCommand, at_least
 from taskproject.tenancy.management.lookups import find_tenant
 from taskproject.tenancy.models import Tenant
 from tasks.services.purge import tasks_purge
@@ -59,14 +58,11 @@ exit codes: 0 done; 1 refused; 130 interrupted
 """
 
 
-class Command(BaseCommand):
+class Command(TaughtCommand):
     """Take away old keys, tasks, tokens or events for good."""
 
     help = _HELP
-
-    def create_parser(self, *args: Any, **kwargs: Any) -> Any:
-        kwargs |= {"formatter_class": RawDescriptionHelpFormatter, "epilog": _EPILOG}
-        return super().create_parser(*args, **kwargs)
+    examples = _EPILOG
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("what", choices=KINDS, metavar="WHAT", help=", ".join(KINDS))
@@ -104,7 +100,8 @@ class Command(BaseCommand):
             self.stderr.write(f"Interrupted. {total:,} {what} are gone; run it again for the rest.")
             sys.exit(130)
         self._progress("")
-        self.stdout.write(f"Took away {total:,} {what} of {len(tenants):,} tenants.")
+        of = tenants[0].slug if tenant else f"{len(tenants):,} tenants"
+        self.stdout.write(f"Took away {total:,} {what} of {of}.")
 
     def _batch(self, kind: Kind, **values: Any) -> int:
         with statement_timeout(None):

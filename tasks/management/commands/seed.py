@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from argparse import ArgumentTypeError, RawDescriptionHelpFormatter
+from argparse import ArgumentTypeError
 from contextlib import closing
 from dataclasses import fields
 from datetime import date
@@ -9,13 +9,12 @@ from pathlib import Path
 from typing import Any
 
 from django.core.management.base import (
-    BaseCommand,
     CommandError,
     CommandParser,
-    DjangoHelpFormatter,
 )
 from django.db import connection
 
+from taskproject.tenancy.management.arguments import TaughtCommand
 from tasks.dataset.seeding.files import Digests, write_files
 from tasks.dataset.seeding.loading import load, vacuum
 from tasks.dataset.seeding.options import SeedOptions
@@ -47,21 +46,13 @@ docs/seed.md says what is made, and how it is spread.
 """
 
 
-class _KeepLines(DjangoHelpFormatter, RawDescriptionHelpFormatter):
-    """The help with its line breaks as they are written above."""
-
-
-class Command(BaseCommand):
+class Command(TaughtCommand):
     """Fill the database with made-up tenants, reproducibly."""
 
     help = _HELP
+    examples = _EPILOG
     # It needs no database for --digest and --output.
     requires_system_checks = []
-
-    def create_parser(self, prog_name: str, subcommand: str, **kwargs: Any) -> CommandParser:
-        """The parser, with examples at its end."""
-        kwargs |= {"epilog": _EPILOG, "formatter_class": _KeepLines}
-        return super().create_parser(prog_name, subcommand, **kwargs)
 
     def add_arguments(self, parser: CommandParser) -> None:
         add = parser.add_argument

@@ -1,4 +1,4 @@
-"""Making many tasks: three statements for each batch, however many tasks it has."""
+"""Making many tasks: two statements for each batch, however many tasks it has."""
 
 from __future__ import annotations
 

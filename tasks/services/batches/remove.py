@@ -106,19 +106,14 @@ def bulk_restore(task_ids: Collection[int], *, actor_id: int) -> int:
     are and don't count. Three statements and two for the transaction, one if all are live.
 
     Raises `BatchRefused` for ids that are not there, and for active tasks of archived projects, by
-    their places among the sorted ids.
+    their places among the sorted ids; first for what is no id, by its place as given.
     """
-    if strange := [each for each in task_ids if not is_id(each)]:
-        message = "The task does not exist."
-        raise BatchRefused([ItemError(0, "id", "does_not_exist", message) for _ in strange])
+    if strange := [place for place, each in enumerate(task_ids) if not is_id(each)]:
+        raise BatchRefused([_absent(place) for place in strange])
     ids = sorted(set(task_ids))
     places = {pk: place for place, pk in enumerate(ids)}
     locked = lock_tasks(ids, deleted=True)
-    errors = [
-        ItemError(places[pk], "id", "does_not_exist", "The task does not exist.")
-        for pk in ids
-        if pk not in locked
-    ]
+    errors = [_absent(places[pk]) for pk in ids if pk not in locked]
     deleted = [each for each in locked.values() if each.deleted]
     active = [each for each in deleted if each.status == Status.ACTIVE]
     if active:
@@ -134,6 +129,10 @@ def bulk_restore(task_ids: Collection[int], *, actor_id: int) -> int:
     ids_deleted = {each.id for each in deleted}
     restored, _ = _write(RESTORE, ids_deleted, actor_id, EventKind.TASK_RESTORED)
     return len(restored)
+
+
+def _absent(place: int) -> ItemError:
+    return ItemError(place, "id", "does_not_exist", "The task does not exist.")
 
 
 def _write(

@@ -36,8 +36,8 @@ def bulk_upsert(
     that `bulk_update` has.
 
     Raises `BatchRefused` with every error of the first batch that has any: also for a key that a
-    deleted task has, or one of another project. Raises `IntegrityError` for a key that somebody
-    else has taken at the same time.
+    deleted task has, or one of another project. Amid a transaction of the caller's, or reading from
+    an iterator, it raises `IntegrityError` for a key that somebody else has taken at the same time.
     """
     ids: list[int] = []
     fills: Fills = []
@@ -82,7 +82,9 @@ def put_batch(
     keys = _keys(items, errors)
     known = look_around(keys=set(keys.values())).taken_keys
     fresh = [n for n, key in keys.items() if key not in known]
-    stay = [n for n in keys if n not in fresh and _stays(items[n], n, known[keys[n]][1], errors)]
+    stay = [
+        n for n, key in keys.items() if key in known and _stays(items[n], n, known[key][1], errors)
+    ]
     changed = alter_batch(
         [_change(items[n], known[keys[n]][0], wanted) for n in stay],
         [],

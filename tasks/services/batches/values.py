@@ -266,6 +266,7 @@ def _require_ids(values: Mapping[str, Any], *names: str) -> None:
 
 
 def is_id(value: object) -> bool:
+    """Whether a value can be the id of a row."""
     return isinstance(value, int) and not isinstance(value, bool) and -(2**63) <= value < 2**63
 
 
