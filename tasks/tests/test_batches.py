@@ -182,6 +182,33 @@ def test_a_batch_of_any_size_takes_the_same_statements(cast: Cast, web: Project)
     assert len(without[0]) == 6  # to look or lock, and to write, of each of the three
 
 
+def test_what_is_prepared_serves_small_batches_only(cast: Cast, web: Project) -> None:
+    """Its plan stays as it was made, perhaps while the table was empty."""
+
+    def runs() -> int:
+        with connection.cursor() as cursor:
+            cursor.execute(
+                "SELECT coalesce(sum(generic_plans + custom_plans), 0)::int"
+                " FROM pg_prepared_statements WHERE statement LIKE '%FOR NO KEY UPDATE%'"
+            )
+            found: int = cursor.fetchone()[0]
+        return found
+
+    def upsert(number: int) -> None:
+        items = [
+            {"project_id": web.pk, "title": "New", "external_key": f"{number}-{n}"}
+            for n in range(number)
+        ]
+        with tenant_context(cast.alpha):
+            bulk_upsert(items, actor_id=cast.alice.pk)
+
+    before = runs()
+    upsert(1_001)
+    assert runs() == before
+    upsert(10)
+    assert runs() > before
+
+
 def test_ten_bad_ones_among_a_thousand_stop_them_all_and_are_all_told(
     cast: Cast, web: Project, ops: Project
 ) -> None:

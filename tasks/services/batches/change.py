@@ -22,7 +22,7 @@ from tasks.services.batches.checks import (
 )
 from tasks.services.batches.create import BATCH_SIZE
 from tasks.services.batches.outcome import BatchRefused, Changed, Fills, ItemError, fill
-from tasks.services.batches.statements import LOCK, change_statement
+from tasks.services.batches.statements import LOCK, PREPARED_ITEMS, change_statement
 from tasks.services.batches.values import CHANGED, Change, changes_of, in_batches
 from tasks.services.cycles import parent_cycles
 
@@ -256,7 +256,8 @@ def _without_cycles(
 def lock_tasks(ids: Collection[int], *, deleted: bool = False) -> dict[int, Locked]:
     """The live tasks among those, or all of them if `deleted`, locked in the order of their ids
     until the transaction ends. One statement."""
-    ((found,),) = run(LOCK, {"ids": id_array(ids), "deleted": int(deleted)})
+    values = {"ids": id_array(ids), "deleted": int(deleted)}
+    ((found,),) = run(LOCK, values, prepare=len(ids) <= PREPARED_ITEMS)
     rows = json.decode(found or b"[]", type=list[Locked])
     return {each.id: each for each in rows}
 
@@ -272,7 +273,8 @@ def write_changes(
         return frozenset(), None
     items = [_Item.of(each, fields) for each in changes] if len(named) > 1 else changes
     statement = change_statement(fields, len(named) > 1)
-    ((found,),) = run(statement, {"items": json.encode(items).decode(), "actor": actor_id})
+    values = {"items": json.encode(items).decode(), "actor": actor_id}
+    ((found,),) = run(statement, values, prepare=len(items) <= PREPARED_ITEMS)
     ids, moment = json.decode(found or b"", type=tuple[frozenset[int], datetime])
     return ids, moment
 

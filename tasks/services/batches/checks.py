@@ -10,7 +10,7 @@ from msgspec import json
 
 from taskproject.db.statements import run
 from tasks.services.batches.outcome import ItemError
-from tasks.services.batches.statements import AROUND, NAMES
+from tasks.services.batches.statements import AROUND, NAMES, PREPARED_ITEMS
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +42,9 @@ def look_around(
         "parents": id_array(parents),
         "keys": json.encode(list(keys)).decode(),
     }
-    ((found_projects, found_members, found_parents, found_keys),) = run(AROUND, values)
+    ((found_projects, found_members, found_parents, found_keys),) = run(
+        AROUND, values, prepare=max(len(keys), len(parents)) <= PREPARED_ITEMS
+    )
     return Around(
         projects=dict(_decoded(found_projects)),
         members=frozenset(_decoded(found_members)),
