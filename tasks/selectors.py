@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Final
@@ -137,11 +136,6 @@ def task_id_of(*, key: tuple[str, int]) -> int:
 def task_is_live(*, task_id: int) -> bool:
     """Whether there is such a task, not deleted. One statement."""
     return Task.objects.filter(LIVE, pk=task_id).exists()  # index: task_tpk
-
-
-def tasks_by_external_key(*, keys: Collection[str]) -> QuerySet[Task]:
-    """Tasks of those external keys, deleted ones too: a key stays taken."""
-    return Task.objects.filter(external_key__in=keys)  # index: task_external_key_uniq
 
 
 def tasks_due(*, before: datetime | None = None) -> QuerySet[Task]:

@@ -1,7 +1,8 @@
-"""The lines of an import file: plain or gzip, a path or standard input. No database."""
+"""The lines of an import file: NDJSON or CSV, plain or gzip, a path or standard input."""
 
 from __future__ import annotations
 
+import csv
 import gzip
 import io
 import os
@@ -12,6 +13,9 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import BinaryIO, Final, cast
+
+from tasks.dataset.cells import COLUMNS, json_of
+from tasks.dataset.forms import form_of
 
 LINE_BYTES: Final = 1024 * 1024
 _GZIP_MAGIC: Final = b"\x1f\x8b"
@@ -24,7 +28,8 @@ class SourceError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """A line with its number, which counts from 1; `complete` is False where it was cut."""
+    """A line of JSON with its number in the file, which counts from 1; `complete` is False where it
+    was cut. Of a CSV file it is the number of the line that the row begins with."""
 
     number: int
     text: bytes
@@ -39,6 +44,7 @@ class Source:
     raw: BinaryIO
     text: io.BufferedReader
     size_bytes: int | None
+    form: str = "ndjson"
 
     @property
     def read_ratio(self) -> float | None:
@@ -48,21 +54,61 @@ class Source:
         return min(self.raw.tell() / self.size_bytes, 1.0)
 
     def lines(self) -> Iterator[Line]:
-        """Each line that is not blank, without its end; one of more than 1 MiB is cut there.
+        """Each line that is not blank, without its end; one of more than 1 MiB is cut there. The
+        rows of CSV become lines of JSON.
 
-        Raises `SourceError` where reading fails, such as at the end of a truncated gzip file.
+        Raises `SourceError` where reading fails, such as at the end of a truncated gzip file, and
+        for a CSV file whose first row does not name the fields, or which can't be told into rows.
         """
-        number = 0
         with _reading(self.name):
-            while text := self.text.readline(LINE_BYTES + 1):
-                number += 1
-                complete = len(text) <= LINE_BYTES or text.endswith(b"\n")
-                if not complete:
-                    self._skip_rest_of_line()
-                if number == 1:
-                    text = text.removeprefix(_BYTE_ORDER_MARK)
-                if text := text.strip():
-                    yield Line(number, text, complete)
+            yield from self._rows() if self.form == "csv" else self._lines()
+
+    def _lines(self) -> Iterator[Line]:
+        number = 0
+        while text := self.text.readline(LINE_BYTES + 1):
+            number += 1
+            complete = len(text) <= LINE_BYTES or text.endswith(b"\n")
+            if not complete:
+                self._skip_rest_of_line()
+            if number == 1:
+                text = text.removeprefix(_BYTE_ORDER_MARK)
+            if text := text.strip():
+                yield Line(number, text, complete)
+
+    def _rows(self) -> Iterator[Line]:
+        csv.field_size_limit(LINE_BYTES)
+        reader = csv.reader(self._text_lines(), strict=True)
+        number = 1
+        try:
+            columns = next(reader, [])
+            self._check_columns(columns)
+            number = reader.line_num + 1
+            for cells in reader:
+                if cells:
+                    yield Line(number, json_of(columns, cells))
+                number = reader.line_num + 1
+        except csv.Error as error:
+            raise SourceError(
+                f"{self.name}, the row that begins on line {number:,}: {error}. Perhaps a quote is "
+                "not closed there; write a quote within a cell twice."
+            ) from error
+
+    def _text_lines(self) -> Iterator[str]:
+        first = True
+        while text := self.text.readline(LINE_BYTES + 1):
+            if len(text) > LINE_BYTES:
+                raise csv.Error(f"a line is longer than {LINE_BYTES:,} bytes")
+            yield text.removeprefix(_BYTE_ORDER_MARK if first else b"").decode(
+                errors="surrogateescape"
+            )
+            first = False
+
+    def _check_columns(self, columns: list[str]) -> None:
+        if sorted(columns) != sorted(COLUMNS):
+            raise SourceError(
+                f"{self.name}: the first row of a CSV file names its columns, each once: "
+                f"{', '.join(COLUMNS)}."
+            )
 
     def _skip_rest_of_line(self) -> None:
         while rest := self.text.readline(LINE_BYTES):
@@ -71,8 +117,9 @@ class Source:
 
 
 @contextmanager
-def open_source(path: str) -> Iterator[Source]:
-    """Open an import file, `-` for standard input. Whether it is gzip is told by its content.
+def open_source(path: str, form: str | None = None) -> Iterator[Source]:
+    """Open an import file, `-` for standard input. Whether it is gzip is told by its content, and
+    without `form` ("ndjson" or "csv") by its name whether it is CSV.
 
     Raises `SourceError` if it is absent, a folder, or may not be read.
     """
@@ -83,7 +130,7 @@ def open_source(path: str) -> Iterator[Source]:
                 BinaryIO,
                 sys.stdin.buffer if path == "-" else stack.enter_context(open(path, "rb")),
             )
-            source = Source(name, raw, _unpacked(raw), _size_bytes(raw))
+            source = Source(name, raw, _unpacked(raw), _size_bytes(raw), form or form_of(path))
         yield source
 
 

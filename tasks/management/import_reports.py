@@ -13,8 +13,8 @@ from django.core.management.base import CommandError
 from django.db import reset_queries
 
 from tasks.dataset.source import Source
-from tasks.management.progress import ProgressLine
-from tasks.services.imports import ImportSummary, Rejection
+from tasks.management.progress import ProgressLine, bar
+from tasks.services.imports.summary import ImportSummary, Rejection
 
 SHOWN_REJECTIONS: Final = 50
 
@@ -46,7 +46,7 @@ class Progress:
     def _text(self, seconds: float) -> str:
         text = f"{self.summary.records:,} records, {self.summary.records / seconds:,.0f} a second"
         ratio = self.source.read_ratio if self.source else None
-        return text if ratio is None else f"{text}, {ratio:.0%} of the file"
+        return text if ratio is None else f"{bar(ratio, seconds)} {text}"
 
 
 class Rejections:

@@ -8,6 +8,7 @@ from typing import Final
 
 REWRITE_S: Final = 0.2
 NEXT_LINE_S: Final = 3.0
+_BAR_WIDTH: Final = 24
 _CLEAR_LINE: Final = "\r\x1b[K"
 
 
@@ -33,3 +34,13 @@ class ProgressLine:
         """Clear the line that was rewritten."""
         if self._shown and self._rewrites:
             self._tell(_CLEAR_LINE)
+
+
+def bar(ratio: float, seconds: float) -> str:
+    """A bar for the part that is done, 0 to 1, with the time that the rest takes at this rate."""
+    done = "#" * round(ratio * _BAR_WIDTH)
+    text = f"[{done:.<{_BAR_WIDTH}}] {ratio:4.0%}"
+    if not 0 < ratio < 1:
+        return text
+    left = round(seconds * (1 - ratio) / ratio)
+    return f"{text}, {left // 60}:{left % 60:02} left,"

@@ -22,7 +22,7 @@ from taskproject.tenancy.models import Event, EventKind, Membership, Role, Tenan
 from taskproject.tests.cast import make_project, make_task
 from tasks.dataset.source import Line
 from tasks.models import Label, Task
-from tasks.services.imports import tasks_import
+from tasks.services.imports.run import tasks_import
 from tasks.services.tasks import task_delete
 from tasks.tests.import_lines import encoded, record, write
 
@@ -93,7 +93,7 @@ def test_one_bad_line_keeps_everything_out_and_each_bad_line_is_told(db, tmp_pat
     assert "line 3: status: 'dne' is unknown" in told
     assert "line 4: is no JSON" in told
     assert "line 5: title: is empty" in told
-    assert "3 of 4 lines were rejected, and nothing was written." in told
+    assert "3 of 4 lines were rejected. Nothing was written." in told
     assert not Tenant.objects.exists()
 
 
@@ -271,7 +271,7 @@ class _Interrupted(io.RawIOBase):
 def test_ctrl_c_rolls_back_and_says_so(db, monkeypatch):
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BufferedReader(_Interrupted())))
 
-    with pytest.raises(CommandError, match="nothing was written") as caught:
+    with pytest.raises(CommandError, match=r"^Interrupted\. Nothing was written\.$") as caught:
         call_command("import_tasks", "-", batch_size=1)
 
     assert caught.value.returncode == 130
@@ -285,8 +285,9 @@ def test_a_terminal_sees_one_line_that_is_rewritten(db, tmp_path, monkeypatch):
 
     call_command("import_tasks", write(tmp_path, record()), stdout=io.StringIO(), stderr=output)
 
-    assert output.getvalue().startswith("\r\x1b[K1 records, ")
-    assert output.getvalue().endswith("a second, 100% of the file\r\x1b[K")
+    bar = "#" * 24
+    assert output.getvalue().startswith(f"\r\x1b[K[{bar}] 100% 1 records, ")
+    assert output.getvalue().endswith(" a second\r\x1b[K")
 
 
 @pytest.mark.parametrize("again", [False, True], ids=["first run", "second run"])

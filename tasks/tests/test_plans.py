@@ -28,6 +28,7 @@ from taskproject.tests import crowd as crowds
 from taskproject.tests.crowd import Crowd
 from tasks import selectors
 from tasks.models import LIVE, Comment, Dependency, Label, Priority, Status, Task, TaskLabel
+from tasks.services.imports.statements import look
 
 pytestmark = pytest.mark.django_db
 
@@ -422,10 +423,14 @@ LOOK_UPS: Final[dict[str, LookUp]] = {
     "task_require": LookUp(
         "task_tpk", ("tenant_id", "id"), lambda place: selectors.task_require(task_id=place.task)
     ),
-    "tasks_by_external_key": LookUp(
+    "look": LookUp(
         "task_external_key_uniq",
         ("tenant_id", "external_key"),
-        lambda place: list(selectors.tasks_by_external_key(keys=["JIRA-5", "JIRA-9", "none"])),
+        lambda place: look(
+            projects=["P1"], people=["none"], labels=["label 1"], keys=["JIRA-5", "JIRA-9", "none"]
+        ),
+        may_sort=True,  # the projects, to lock them in order
+        buffers=300,  # with the names of sixty members and 200 labels, which are few
     ),
     "task_is_live": LookUp(
         "task_tpk", ("tenant_id", "id"), lambda place: selectors.task_is_live(task_id=place.task)

@@ -159,15 +159,6 @@ def test_a_task_of_another_tenant_is_not_got(project: Project, cast: Cast) -> No
             selectors.task_by_key(project_key="WEB", number=1).get()
 
 
-def test_external_keys_find_deleted_tasks_too(project: Project, deleted: Task, cast: Cast) -> None:
-    live = make_task(project, cast.alice, external_key="live")
-    make_task(project, cast.alice, external_key="other")
-
-    found = selectors.tasks_by_external_key(keys=["live", "deleted", "absent"])
-
-    assert set(found) == {live, deleted}
-
-
 def test_due_tasks_are_open_and_come_the_most_pressing_first(
     project: Project, deleted: Task, cast: Cast
 ) -> None:

@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import sys
 import time
+from functools import partial
+from itertools import batched
 from typing import Any, Final
 
 from django.core.management.base import CommandError, CommandParser
@@ -10,8 +12,11 @@ from taskproject.db.context import tenant_context
 from taskproject.db.timeouts import statement_timeout
 from taskproject.tenancy.management.arguments import TaughtCommand
 from taskproject.tenancy.management.lookups import find_tenant
-from tasks.dataset.target import FORMATS, open_target
-from tasks.services.exports import records_of
+from tasks.dataset.forms import FORMS, form_of
+from tasks.dataset.target import open_target
+from tasks.management.progress import ProgressLine, bar
+from tasks.selectors import tasks_exported
+from tasks.services.exports import BATCH, records_of
 
 _HELP: Final = """\
 Writes the live tasks of a tenant to a file, one record a line, as import_tasks
@@ -19,8 +24,9 @@ reads them: texts, words, dates, labels and the names of people. A task without
 an external key gets its own key, WEB-42, for one. Comments, dependencies,
 parents and due dates are not in it.
 
-CSV is for people: cells that a spreadsheet would take for a formula begin with
-an apostrophe. What breaks off leaves no file behind, and an old one as it was.
+In CSV, cells that a spreadsheet would take for a formula begin with an
+apostrophe, which an import takes away again. What breaks off leaves no file
+behind, and an old one as it was.
 """
 _EPILOG: Final = """\
 examples:
@@ -42,24 +48,27 @@ class Command(TaughtCommand):
         parser.add_argument("file", help="the file to write, gzip if it ends so; - for stdout")
         parser.add_argument(
             "--format",
-            choices=FORMATS,
+            choices=FORMS,
             help="what to write (default: csv for a file that ends with .csv or .csv.gz)",
         )
 
     def handle(self, *, tenant: str, file: str, format: str | None, **options: Any) -> None:
         found = find_tenant(tenant)
-        form = format or ("csv" if file.removesuffix(".gz").endswith(".csv") else "ndjson")
+        form = FORMS[format or form_of(file)]
         start, number = time.monotonic(), 0
+        progress = ProgressLine(self._tell, rewrites=self.stderr.isatty(), shown=True)
         try:
             with (
-                open_target(file, form=form) as write,
+                open_target(file) as target,
                 tenant_context(found),
                 statement_timeout(None),
             ):
-                for number, record in enumerate(records_of(tenant), 1):
-                    write(record)
-                    if number % 10_000 == 0:
-                        self._progress(number)
+                total = tasks_exported().count()
+                target.write(form.head)
+                for records in batched(records_of(tenant), BATCH):
+                    target.write(form.encode(records))
+                    number += len(records)
+                    progress.update(partial(_text, number, total))
         except BrokenPipeError:
             sys.exit(0)  # who reads has enough
         except OSError as error:
@@ -67,9 +76,16 @@ class Command(TaughtCommand):
         except KeyboardInterrupt:
             self.stderr.write("\nInterrupted. Nothing was written.")
             sys.exit(130)
+        finally:
+            progress.end()
         seconds = time.monotonic() - start
         self.stderr.write(f"Wrote {number:,} tasks of {tenant} in {seconds:.1f} s.")
 
-    def _progress(self, number: int) -> None:
-        if self.stderr.isatty():
-            self.stderr.write(f"{number:,} tasks", ending="\r")
+    def _tell(self, text: str) -> None:
+        self.stderr.write(text, style_func=str, ending="")
+        self.stderr.flush()
+
+
+def _text(number: int, total: int, seconds: float) -> str:
+    ratio = min(number / total, 1.0)  # others may make tasks meanwhile
+    return f"{bar(ratio, seconds)} {number:,} tasks, {number / seconds:,.0f} a second"

@@ -2,30 +2,47 @@ from __future__ import annotations
 
 import signal
 import time
-from argparse import ArgumentTypeError
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
 from itertools import islice
-from typing import Any
+from typing import Any, Final
 
-from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.core.management.base import CommandError, CommandParser
 
+from taskproject.tenancy.management.arguments import TaughtCommand, at_least
+from tasks.dataset.forms import FORMS
 from tasks.dataset.source import SourceError, open_source
 from tasks.management.import_reports import Progress, Rejections, rejects_file
-from tasks.services.imports import ImportFailed, ImportSummary, LinesRejected, tasks_import
+from tasks.services.imports.run import BATCH_SIZE, tasks_import
+from tasks.services.imports.summary import ImportFailed, ImportSummary, LinesRejected
+
+SKIPPING_COMMITS_EVERY: Final = 10_000
+_HELP: Final = """\
+Imports tasks from NDJSON or CSV, plain or gzip, with the tenants, projects,
+labels and members that they name, as export_tasks writes them. The tasks keep
+their dates; people are made without a password.
+
+All or nothing: one transaction. With --commit-every, or --on-error skip, what
+is committed stays if it breaks off. Run again, it adds only what is not there
+yet: a record whose external key its tenant has is left alone.
+"""
+_EPILOG: Final = """\
+examples:
+  manage.py import_tasks tasks.ndjson.gz --dry-run
+  manage.py import_tasks tasks.csv
+  manage.py import_tasks - --on-error skip --rejects rejects.ndjson < tasks.ndjson
+
+exit codes: 0 done; 1 it failed, and tells what was written: nothing, or what it
+had committed; 130 interrupted, the same
+"""
 
 
-class Command(BaseCommand):
-    """Import tasks from a file of JSON lines."""
+class Command(TaughtCommand):
+    """Import tasks from a file of records."""
 
-    help = (
-        "Import tasks from NDJSON, plain or gzip, with the tenants, projects, labels and members "
-        "they name. All or nothing, unless --on-error skip is given. Run again, it adds only what "
-        "is not there yet. Exit codes: 0 done; 1 nothing was written; 130 interrupted, "
-        "nothing was written.\n"
-        "Example: manage.py import_tasks tasks.ndjson.gz --dry-run"
-    )
+    help = _HELP
+    examples = _EPILOG
 
     # They ask the database, and when it can't be reached they fail with a traceback.
     requires_system_checks = []
@@ -33,11 +50,23 @@ class Command(BaseCommand):
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("file", help="the file to read; - for standard input")
         parser.add_argument(
+            "--format",
+            choices=FORMS,
+            help="what it holds (default: csv for a file that ends with .csv or .csv.gz)",
+        )
+        parser.add_argument(
             "--on-error",
             choices=("abort", "skip"),
             default="abort",
-            help="if a line is no record, abort writes nothing at all, skip imports the others "
-            "(default: %(default)s)",
+            help="what to do when a line is no record: abort writes nothing of its transaction, "
+            "skip imports the others (default: %(default)s)",
+        )
+        parser.add_argument(
+            "--commit-every",
+            type=at_least(1),
+            metavar="N",
+            help="commit after every N lines (default: at the end; with --on-error skip every "
+            f"{SKIPPING_COMMITS_EVERY:,})",
         )
         parser.add_argument(
             "--rejects",
@@ -48,14 +77,14 @@ class Command(BaseCommand):
             "--dry-run", action="store_true", help="do everything, then roll it back"
         )
         parser.add_argument(
-            "--limit", type=_positive, metavar="N", help="read the first N records only"
+            "--limit", type=at_least(1), metavar="N", help="read the first N records only"
         )
         parser.add_argument(
             "--batch-size",
-            type=_positive,
-            default=1000,
+            type=at_least(1),
+            default=BATCH_SIZE,
             metavar="N",
-            help="records written together (default: %(default)s)",
+            help=f"records written together, fewer if they are long (default: {BATCH_SIZE:,})",
         )
 
     def handle(self, *, file: str, verbosity: int, **options: Any) -> None:
@@ -73,21 +102,25 @@ class Command(BaseCommand):
         file: str,
         progress: Progress,
         *,
+        format: str | None,
         rejects: str | None,
         limit: int | None,
         batch_size: int,
         on_error: str,
+        commit_every: int | None,
         dry_run: bool,
         **_: Any,
     ) -> ImportSummary:
-        with open_source(file) as source, rejects_file(rejects, source=file) as target:
+        skip = on_error == "skip"
+        with open_source(file, format) as source, rejects_file(rejects, source=file) as target:
             rejections = Rejections(target)
             progress.source = source
             try:
                 return tasks_import(
                     islice(source.lines(), limit),
                     batch_size=batch_size,
-                    skip_rejected=on_error == "skip",
+                    commit_every=commit_every or (SKIPPING_COMMITS_EVERY if skip else None),
+                    skip_rejected=skip,
                     dry_run=dry_run,
                     on_reject=rejections.add,
                     on_progress=progress.update,
@@ -129,16 +162,12 @@ class Command(BaseCommand):
 def _expected_failures(progress: Progress) -> Iterator[None]:
     try:
         yield
-    except (SourceError, ImportFailed) as error:
+    except SourceError as error:
+        raise CommandError(f"{error} {progress.summary.written}") from error
+    except ImportFailed as error:
         raise CommandError(str(error)) from error
     except KeyboardInterrupt as interrupt:
-        text = "Interrupted: everything was rolled back, nothing was written."
+        text = f"Interrupted. {progress.summary.written}"
         if progress.summary.committing:
             text = "Interrupted while committing: it may be imported. Another run adds what is not."
         raise CommandError(text, returncode=128 + signal.SIGINT) from interrupt
-
-
-def _positive(text: str) -> int:
-    if not text.isdecimal() or not 0 < int(text) <= 1_000_000_000:
-        raise ArgumentTypeError(f"{text!r} is not a whole number from 1 to 1,000,000,000")
-    return int(text)

@@ -32,10 +32,13 @@ def tenants_ensure(*, slugs: Collection[str]) -> tuple[dict[str, int], int]:
 
 
 def members_ensure(*, names: Collection[str], events: list[Event]) -> tuple[dict[str, int], int]:
-    """User ids by name, and how many became members of the active tenant. Two to five statements.
+    """User ids by name, and how many became members of the active tenant. Two to five statements;
+    none for no names.
 
     A new user has no usable password. A member keeps its role, and a former one stays deactivated.
     """
+    if not names:
+        return {}, 0
     users, _ = _found_or_made(names, _find_users, _make_users)
     tenant_id = require_tenant_id()
     places = Membership.objects.filter(tenant_id=tenant_id, user_id__in=users.values())
@@ -51,28 +54,17 @@ def members_ensure(*, names: Collection[str], events: list[Event]) -> tuple[dict
     return users, len(absent)
 
 
-def projects_find(*, keys: Collection[str]) -> dict[str, Project]:
-    """The projects of those keys, archived ones too, by key. One statement."""
-    return {each.key: each for each in Project.objects.filter(key__in=keys)}
-
-
 def projects_ensure(
     *, makers: Mapping[str, int], events: list[Event]
-) -> tuple[dict[str, Project], int]:
-    """The projects by key, and how many were made, each by the user id beside its key.
+) -> tuple[dict[str, int], int]:
+    """Ids of projects by key, and how many were made, each by the user id beside its key.
 
-    Their name is their key. One statement, three if any was absent.
+    Their name is their key. Three statements if any was absent, one if none was, none for no keys.
     """
-    found = projects_find(keys=makers)
-    absent = [key for key in makers if key not in found]
-    if absent:
-        Project.objects.bulk_create(
-            [Project(key=key, name=key) for key in absent], ignore_conflicts=True
-        )
-        found |= projects_find(keys=absent)
+    found, absent = _found_or_made(makers, _find_projects, _make_projects)
     for key in absent:
-        event = Event(kind=EventKind.PROJECT_CREATED, actor_id=makers[key])
-        event.project_id, event.changes = found[key].pk, {"key": key, "name": key}
+        event = Event(kind=EventKind.PROJECT_CREATED, actor_id=makers[key], project_id=found[key])
+        event.changes = {"key": key, "name": key}
         events.append(event)
     return found, len(absent)
 
@@ -83,8 +75,6 @@ def labels_ensure(*, makers: Mapping[str, int], events: list[Event]) -> tuple[di
     Of two names that differ only in case the first one is written. One statement, three if any was
     absent, none for no names.
     """
-    if not makers:
-        return {}, 0
     found, absent = _found_or_made(makers, _find_labels, _make_labels)
     made = {found[name]: name for name in reversed(absent)}
     for name in reversed(made.values()):
@@ -98,7 +88,10 @@ def _found_or_made(
     find: Callable[[Collection[str]], dict[str, int]],
     make: Callable[[Collection[str]], object],
 ) -> tuple[dict[str, int], list[str]]:
-    """The ids of `names`, and those that were absent. One statement if none was, else three."""
+    """The ids of `names`, and those that were absent. One statement if none was, else three; none
+    for no names."""
+    if not names:
+        return {}, []
     found = find(names)
     absent = [name for name in names if name not in found]
     if absent:
@@ -117,6 +110,14 @@ def _make_users(names: Collection[str]) -> None:
         [User(username=name, password=make_password(None)) for name in sorted(names)],
         ignore_conflicts=True,
     )
+
+
+def _find_projects(keys: Collection[str]) -> dict[str, int]:
+    return dict(Project.objects.filter(key__in=keys).values_list("key", "pk"))
+
+
+def _make_projects(keys: Collection[str]) -> None:
+    Project.objects.bulk_create([Project(key=key, name=key) for key in keys], ignore_conflicts=True)
 
 
 _LABELS: Final = """
