@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import os
+import platform
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+import django
+import psycopg
 from django.core.management import call_command
 from django.db import connection
 
@@ -29,3 +33,14 @@ def seeded_database(purpose: str, *, tasks: int, tenants: int | None, keep: bool
         yield
     finally:
         connection.creation.destroy_test_db(own, verbosity=0, keepdb=keep)
+
+
+def versions() -> str:
+    """What a measurement ran on. One statement."""
+    with connection.cursor() as cursor:
+        cursor.execute("SHOW server_version")
+        (postgresql,) = cursor.fetchone()
+    return (
+        f"PostgreSQL {postgresql.split()[0]}, Python {platform.python_version()}, Django "
+        f"{django.__version__}, psycopg {psycopg.__version__}, {len(os.sched_getaffinity(0))} CPUs"
+    )

@@ -5,6 +5,7 @@ import logging
 import random
 import statistics
 import sys
+from pathlib import Path
 from typing import Any, Final
 
 from django.core.exceptions import ImproperlyConfigured
@@ -16,9 +17,12 @@ from taskproject.db.context import tenant_context
 from taskproject.tenancy.management.arguments import TaughtCommand, add_numbers, new_file
 from taskproject.tenancy.models import Tenant
 from tasks.benchmarks.batches import Stage, Way, Work, create, owner_connection, update
-from tasks.benchmarks.database import seeded_database
+from tasks.benchmarks.database import seeded_database, versions
+from tasks.benchmarks.imports import imported
 from tasks.benchmarks.ratios import ratio
 from tasks.benchmarks.rest import requests
+from tasks.dataset.source import SourceError
+from tasks.services.imports.summary import ImportFailed
 
 WORKS: Final = {"create": create, "update": update, "requests": requests}
 _HELP: Final = """\
@@ -30,6 +34,7 @@ plain values to COMMIT:
   bulk_…             this service, as the role of the application
   bulk/create/       the REST API, 1,000 tasks in a request, without a web server
   Django's           its own bulk_create and bulk_update
+  import_tasks       of a file that you name
   save()             task by task in one transaction, of a tenth of the rows
   many=True          a ModelSerializer of DRF with that, of a tenth of the rows
 
@@ -40,6 +45,7 @@ _EPILOG: Final = """\
 examples:
   manage.py benchmark_batches                  100,000 new tasks, 10,000 changes
   manage.py benchmark_batches --only update --rounds 9
+  manage.py benchmark_batches --only import --file tasks.ndjson.gz
 
 exit codes: 0 measured; 1 it could not be measured; 130 interrupted
 """
@@ -71,7 +77,8 @@ class Command(TaughtCommand):
             ("rounds", 5, 1, "how often each way takes its turn, after one to warm up"),
         )
         add_numbers(parser, numbers)
-        parser.add_argument("--only", choices=WORKS, help="one of them (default: all)")
+        parser.add_argument("--only", choices=(*WORKS, "import"), help="one of them (default: all)")
+        parser.add_argument("--file", type=Path, help="an import file, to measure its import too")
         parser.add_argument(
             "--keep", action="store_true", help="keep the database for the next run"
         )
@@ -80,10 +87,12 @@ class Command(TaughtCommand):
         )
 
     def handle(self, **options: Any) -> None:
+        if options["only"] == "import" and not options["file"]:
+            raise CommandError("--only import needs --file: which file is imported?")
         logging.disable(logging.INFO)  # a line for each request
         try:
             found = self._measured(**options)
-        except ImproperlyConfigured as error:
+        except (ImproperlyConfigured, ImportFailed, SourceError) as error:
             raise CommandError(str(error)) from error
         except KeyboardInterrupt:
             self.stderr.write("\nInterrupted.")
@@ -92,18 +101,30 @@ class Command(TaughtCommand):
             options["json"].write_text(json.dumps(found, indent=1))
 
     def _measured(
-        self, *, tasks: int, rounds: int, only: str | None, keep: bool, **options: Any
+        self,
+        *,
+        tasks: int,
+        rounds: int,
+        only: str | None,
+        file: Path | None,
+        keep: bool,
+        **options: Any,
     ) -> dict[str, dict[str, list[float]]]:
         found = {}
         size: Any = {"tasks": tasks, "tenants": None, "keep": keep}
         with seeded_database("batches", **size), owner_connection() as owner:
             with _urls(), tenant_context(Tenant.objects.earliest("id")):  # the largest one
+                self.stdout.write(versions())
                 stage = Stage(owner)
                 for name, work_of in WORKS.items():
                     if only in (None, name):
                         work = work_of(stage, options[name])
                         found[work.name] = self._rounds(work, rounds)
                         self._report(work, found[work.name])
+                if file and only in (None, "import"):
+                    work = imported(owner, file)
+                    found[work.name] = self._rounds(work, rounds)
+                    self._report(work, found[work.name])
             connection.close()
         return found
 

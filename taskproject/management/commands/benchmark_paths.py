@@ -23,7 +23,7 @@ from django.db import connection
 
 from taskproject.management.webserver import WebServerError, granian_command, wait_until_alive
 from taskproject.tenancy.management.arguments import TaughtCommand, add_numbers, at_least, new_file
-from tasks.benchmarks.database import seeded_database
+from tasks.benchmarks.database import seeded_database, versions
 from tasks.benchmarks.loader import BadAnswer, closed_loop
 from tasks.benchmarks.processes import cpu_ns, cpu_seconds, descendants
 from tasks.benchmarks.ratios import ratio
@@ -97,6 +97,7 @@ class Command(TaughtCommand):
         try:
             size = {name: options[name] for name in ("tasks", "tenants", "keep")}
             with seeded_database("paths", **size), _server() as (port, pid):
+                self.stdout.write(versions())
                 found = self._measured(port, pid, **options)
         except (ImproperlyConfigured, WebServerError, OSError) as error:
             raise CommandError(str(error)) from error
