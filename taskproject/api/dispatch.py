@@ -10,7 +10,7 @@ from __future__ import annotations
 from functools import cache
 from typing import Any, Final
 
-from rest_framework.negotiation import DefaultContentNegotiation
+from rest_framework.negotiation import BaseContentNegotiation, DefaultContentNegotiation
 from rest_framework.request import Request
 from rest_framework.views import APIView
 
@@ -30,6 +30,18 @@ class Negotiation(DefaultContentNegotiation):
             if first.media_type == _JSON and self.settings.URL_FORMAT_OVERRIDE is None:
                 return first, _JSON
         return super().select_renderer(request, renderers, format_suffix)
+
+
+class Unnegotiated(BaseContentNegotiation):
+    """For an address that says itself which form its answer has. Problems stay JSON."""
+
+    def select_parser(self, request: Request, parsers: Any) -> Any:
+        return parsers[0]
+
+    def select_renderer(
+        self, request: Request, renderers: Any, format_suffix: str | None = None
+    ) -> Any:
+        return renderers[0], renderers[0].media_type
 
 
 class LeanAPIView(APIView):

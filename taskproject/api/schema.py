@@ -2,10 +2,10 @@
 
 An action takes a body if it is one of `view.with_body`: that of `get_serializer_class`. It answers
 with `view.answers[action]`, None for nothing, and where it is not named there, with
-`view.serializer_class`; one of `view.batches` with either status that stands there. `list` answers
-with a page. Query parameters come from `view.listings` and `view.parameters`, those of the address
-from `view.places`, scope and role from the permission; what can go wrong from what the action does,
-and from `view.problems`.
+`view.serializer_class`; one of `view.batches` with either status that stands there; one of
+`view.files` with a file of that media type. `list` answers with a page. Query parameters come from
+`view.listings` and `view.parameters`, those of the address from `view.places`, scope and role from
+the permission; what can go wrong from what the action does, and from `view.problems`.
 """
 
 from __future__ import annotations
@@ -183,6 +183,10 @@ class ApiSchema(AutoSchema):
     def _good_answers(self, traits: Traits) -> dict[str, Schema]:
         headers = ["X-Request-Id", *(RATE_LIMIT_HEADERS if traits.limited else ())]
         headers += ["Idempotency-Replayed"] if traits.keyed else []
+        if (form := self.view.files.get(self.action)) is not None:
+            content = {form.partition(";")[0]: {"schema": {"type": "string"}}}
+            file = {"description": "The file.", "headers": response_headers(headers)}
+            return {"200": {**file, "content": content}}
         answer = self._answer
         if answer is None:
             return {"204": {"description": "Done.", "headers": response_headers(headers)}}

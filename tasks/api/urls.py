@@ -6,6 +6,7 @@ from django.urls import register_converter
 
 from taskproject.api.routing import route
 from tasks.api.batches import TaskBatchViewSet
+from tasks.api.exports import TaskExportViewSet
 from tasks.api.projects import ProjectArchiveViewSet
 from tasks.api.references import TaskReferenceConverter
 from tasks.api.relations import (
@@ -29,6 +30,8 @@ urlpatterns = [
         route(f"tasks/bulk/{name}/", TaskBatchViewSet, f"task-batch-{name}", post=f"bulk_{name}")
         for name in ("create", "update", "delete", "upsert")
     ),
+    route("tasks.ndjson", TaskExportViewSet, "task-export-ndjson", get="ndjson"),
+    route("tasks.csv", TaskExportViewSet, "task-export-csv", get="csv"),
     route("tasks/<task:task>/", TaskViewSet, "task-detail", **_CHANGE),
     route("tasks/<int:task_id>/restore/", TaskViewSet, "task-restore", post="restore"),
     route("tasks/<task:task>/labels/", TaskLabelViewSet, "task-label-list", get="list"),

@@ -25,6 +25,7 @@ from taskproject.tenancy.api.listings import LISTINGS as OF_PEOPLE
 from taskproject.tenancy.models import Role, Scope, Tenant, User
 from taskproject.tenancy.services import member_add, tenant_create, token_issue
 from taskproject.tenancy.tests.sql import database
+from taskproject.tests.api.walls import content_of
 from taskproject.tests.cast import Cast, make_cast, make_client, make_project
 from taskproject.tests.rows import add_tasks
 from taskproject.tests.wire import Relay
@@ -127,7 +128,8 @@ def said(text: str) -> str:
         outer = shorter  # what stands in parentheses, subqueries among it
     table = re.search(r'\b(?:FROM|UPDATE|INTO) "?(\w+)"?', outer)
     verb = outer.split()[0]
-    return f"{verb} {table[1]}" if table else verb
+    named = table and verb not in ("FETCH", "CLOSE")  # these name a cursor
+    return f"{verb} {table[1]}" if table and named else verb
 
 
 def written(
@@ -135,6 +137,10 @@ def written(
 ) -> list[str]:
     """All that a write says: what is asked before its transaction, in it, and after it."""
     return [*before, "BEGIN", *statements, "COMMIT", *after]
+
+
+# How long it may take, the tenant, and the rows until there are no more.
+_CURSOR: Final = ("SELECT", "SELECT", "DECLARE task", "FETCH", "FETCH", "CLOSE")
 
 
 def read(*statements: str) -> list[str]:
@@ -155,7 +161,9 @@ class Case:
         address = "/api/v1/tenants/alpha/" + self.path.format(**ids)
         body = named(self.body or {}, ids)
         sent = json.dumps(body) if self.body else ""  # Django's client sends an empty form else
-        return client.generic(self.method.upper(), address, sent, "application/json")
+        response = client.generic(self.method.upper(), address, sent, "application/json")
+        content_of(response)  # the statements of a file run while it is read
+        return response
 
 
 def named(value: Any, ids: dict[str, Any]) -> Any:
@@ -189,6 +197,8 @@ CASES: Final = [
     Case("get", "tasks/count/", read("SELECT")),
     Case("get", "tasks/count/?q=Task", read("SELECT", "SELECT")),
     Case("get", "tasks/summary/", read("SELECT")),
+    Case("get", "tasks.ndjson", written(*_CURSOR)),
+    Case("get", "tasks.csv", written(*_CURSOR)),
     Case("get", "tasks/?fields=key,title&include=labels", read("SELECT task")),
     Case("get", "tasks/{task}/", read("SELECT task")),
     Case("get", "tasks/{task}/?fields=title&include=labels", read("SELECT task")),

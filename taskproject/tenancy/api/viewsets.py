@@ -13,6 +13,7 @@ from django.http import QueryDict
 from django.utils.encoding import iri_to_uri
 from msgspec import json
 from rest_framework.exceptions import NotFound, PermissionDenied, ValidationError
+from rest_framework.negotiation import BaseContentNegotiation
 from rest_framework.permissions import SAFE_METHODS
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -60,16 +61,18 @@ class TenantViewSet(LeanAPIView, RateLimitedView, GenericViewSet[Any]):
     names in the address.
 
     Actions of `with_body` read one; the others refuse any. Those in `batches` answer with the first
-    status if all is well, with the second if each item is answered by itself. The rows that an
+    status if all is well, with the second if each item is answered by itself; those in `files` with
+    a file of that media type, whatever the client accepts. The rows that an
     action of `sparse` shows can be narrowed to some of their `members`.
     """
 
     serializer_class: type[Serializer[Any]]
     with_body: ClassVar[frozenset[str]] = frozenset({"create", "partial_update"})
     batches: ClassVar[Mapping[str, tuple[int, int]]] = {}
+    files: ClassVar[Mapping[str, str]] = {}
     sparse: ClassVar[frozenset[str]] = frozenset({"list", "retrieve"})
     members: tuple[str, ...] | None = None
-    content_negotiation_class = Negotiation
+    content_negotiation_class: type[BaseContentNegotiation] = Negotiation
     parser_classes = (BodyParser,)
     http_method_names = ["get", "head", "post", "put", "patch", "delete"]
     requirements: ClassVar[Mapping[str, Requirement]] = {}

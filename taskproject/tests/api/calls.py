@@ -17,7 +17,7 @@ from django.test.utils import CaptureQueriesContext
 from taskproject.db.context import tenant_context
 from taskproject.tenancy.models import Event, EventKind, Tenant, User
 from taskproject.tenancy.services import token_issue
-from taskproject.tests.api.walls import form_complaints
+from taskproject.tests.api.walls import content_of, form_complaints
 
 ROOT: Final = "/api/v1/tenants/"
 ALL_SCOPES: Final = ("read", "write", "admin")
@@ -49,8 +49,8 @@ class Api:
         kind = headers.pop("content_type", "application/json")
         named = {name.replace("_", "-"): value for name, value in headers.items()}
         response = self._client.generic(method, path, body, kind, headers=named)
-        assert response.status_code < 500, (method, path, body[:200], response.content)
-        assert list(form_complaints(response, method)) == [], (method, path, response.content)
+        assert response.status_code < 500, (method, path, body[:200], content_of(response))
+        assert list(form_complaints(response, method)) == [], (method, path, content_of(response))
         return response
 
     def get(self, address: str = "", **headers: str) -> Any:

@@ -149,6 +149,8 @@ DECLARED: Final[dict[str, dict[str, Act]]] = {
     },
     "task-count": {"GET": reads(filters=_NARROWED)},
     "task-summary": {"GET": reads()},
+    "task-export-ndjson": {"GET": reads()},
+    "task-export-csv": {"GET": reads()},
     "task-batch-create": {"POST": writes(201, {"items": [{"title": "New", "project": "{key}"}]})},
     "task-batch-update": {
         "POST": writes(body={"items": [{"id": "{task}", "set": {"title": "Renamed"}}]})

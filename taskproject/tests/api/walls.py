@@ -24,6 +24,7 @@ from taskproject.tests.api.homes import (
 )
 from taskproject.tests.api.routes import METHODS, SAFE, Act, Route, act_of, taken
 from taskproject.tests.rows import rolled_back
+from tasks.dataset.forms import FORMS
 
 ABSENT_TENANT: Final = "absent"
 # What stands in place of a row that is nowhere.
@@ -51,6 +52,7 @@ PLACES: Final = {
     "blocker": "spare_task",
     "label": "label_id",
 }
+FILES: Final = tuple(form.media_type for form in FORMS.values())
 _STATEMENTS: Final = re.compile(r"\d+ statements")
 _EACH_TIME: Final = frozenset({"X-Request-Id", "Date", "Server-Timing"})
 
@@ -103,7 +105,16 @@ def whole(response: Any) -> tuple[Any, ...]:
     statements it took: who counts the milliseconds should learn no more than who reads."""
     headers = [item for item in sorted(response.items()) if item[0] not in _EACH_TIME]
     statements = _STATEMENTS.findall(response.get("Server-Timing", ""))
-    return response.status_code, headers, response.content, *statements
+    return response.status_code, headers, content_of(response), *statements
+
+
+def content_of(response: Any) -> bytes:
+    """The body of an answer. A file is read once, and kept for the next who asks."""
+    if not response.streaming:
+        return bytes(response.content)
+    if not hasattr(response, "file"):
+        response.file = b"".join(response.streaming_content)
+    return bytes(response.file)
 
 
 # --- The matrix -----------------------------------------------------------------------------------
@@ -224,7 +235,7 @@ def _complaints(
     about = f"{method} {route.name} by {caller.name}"
     wanted = expected_status(act, method, caller)
     if response.status_code != wanted:
-        yield f"{about}: {response.status_code} and not {wanted}: {response.content[:200]!r}"
+        yield f"{about}: {response.status_code} and not {wanted}: {content_of(response)[:200]!r}"
     yield from (f"{about}: {each}" for each in form_complaints(response, method))
     if response.status_code == 405 and _allowed(response) != taken(route):
         yield f"{about}: Allow is {response.get('Allow')}"
@@ -237,7 +248,7 @@ def _complaints(
 
 def told(response: Any) -> str:
     """All that an answer says, headers and body, in capitals."""
-    said: str = str(response.headers) + response.content.decode()
+    said: str = str(response.headers) + content_of(response).decode()
     return said.upper()
 
 
@@ -250,13 +261,17 @@ def form_complaints(response: Any, method: str = "GET") -> Iterator[str]:
     status, kind = response.status_code, response.get("Content-Type", "")
     bare = status in (204, 304)
     if bare or method == "HEAD":
-        if response.content:
+        if content_of(response):
             yield f"{status} to {method} with a body"
     elif status >= 400:
         yield from _problem_complaints(response)
+    elif response.streaming:
+        if response.get("Content-Disposition") is None:
+            yield "a file without a name"
     elif not isinstance(response.json(), dict):
         yield "the body is no JSON object"
-    if not bare and kind != (MEDIA_TYPE if status >= 400 else "application/json"):
+    good = FILES if response.streaming else ("application/json",)
+    if not bare and kind not in ((MEDIA_TYPE,) if status >= 400 else good):
         yield f"{status} as {kind}"
     if status == 401 and response.get("WWW-Authenticate") != "Bearer":
         yield "401 without WWW-Authenticate"
