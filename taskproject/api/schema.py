@@ -183,8 +183,9 @@ class ApiSchema(AutoSchema):
     def _good_answers(self, traits: Traits) -> dict[str, Schema]:
         headers = ["X-Request-Id", *(RATE_LIMIT_HEADERS if traits.limited else ())]
         headers += ["Idempotency-Replayed"] if traits.keyed else []
-        if (form := self.view.files.get(self.action)) is not None:
-            content = {form.partition(";")[0]: {"schema": {"type": "string"}}}
+        if self.action in self.view.files:
+            media_type, example = self.view.files[self.action]
+            content = {media_type: {"schema": {"type": "string"}, "example": example}}
             file = {"description": "The file.", "headers": response_headers(headers)}
             return {"200": {**file, "content": content}}
         answer = self._answer

@@ -23,7 +23,7 @@ from taskproject.db.keys import TenantPrimaryKey
 
 APPS: Final = ("tenancy", "projects", "tasks")
 PAGE: Final = Path(settings.BASE_DIR) / "docs" / "indexes.md"
-CITATION: Final = re.compile(r"\bindex: (\w+(?:, \w+)*)")
+CITATION: Final = re.compile(r"\bindex: (?!int\b)(\w+(?:, \w+)*)")
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -176,7 +176,7 @@ def functions() -> tuple[Function, ...]:
         for label in APPS
         for path in sorted(Path(apps.get_app_config(label).path).rglob("*.py"))
         if (path.stem in ("selectors", "identities", "idempotency") and path.parent.name != "api")
-        or "services" in (path.stem, path.parent.name)
+        or "services" in (path.stem, *path.parts)
         for function in functions_of(path.stem, path.read_text())
     )
 

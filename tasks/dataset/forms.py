@@ -6,6 +6,7 @@ import csv
 import io
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Final
 
 import msgspec
@@ -35,6 +36,22 @@ FORMS: Final = {
         _rows([COLUMNS]), lambda records: _rows(map(cells_of, records)), "text/csv; charset=utf-8"
     ),
 }
+
+EXAMPLE: Final = Record(
+    tenant="acme",
+    project="WEB",
+    external_key="old-417",
+    title="Check the export",
+    description="Numbers too.",
+    status="done",
+    priority="high",
+    creator="ann",
+    assignee="ben.sato",
+    labels=["bug", "quick win"],
+    created_at=datetime(2026, 3, 2, 9, 30, tzinfo=UTC),
+    completed_at=datetime(2026, 3, 4, 16, tzinfo=UTC),
+    updated_at=datetime(2026, 3, 4, 16, tzinfo=UTC),
+)
 
 
 def form_of(path: str) -> str:

@@ -5,23 +5,24 @@ from __future__ import annotations
 import csv
 import io
 import json
-from collections.abc import Iterator
+from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 from django.core.management import call_command
 from django.db import connection
+from django.db.models import Func, TextField, Value
 
 from projects.models import Project
-from taskproject.db.context import current_tenant_id, tenant_context
-from taskproject.tests.api.calls import Api, api_of, good
+from taskproject.tests.api.calls import Api, api_of
 from taskproject.tests.api.walls import content_of
 from taskproject.tests.cast import Cast, make_project, make_task
 from taskproject.tests.rows import add_tasks
 from tasks.dataset.cells import COLUMNS
 from tasks.dataset.forms import FORMS
-from tasks.services.exports import streamed
+from tasks.models import Task
 
 
 @pytest.fixture
@@ -71,67 +72,73 @@ def test_a_parameter_is_refused_as_a_problem(api: Api) -> None:
     assert (refused.status_code, refused["Content-Type"]) == (400, "application/problem+json")
 
 
-def test_head_reads_nothing(api: Api, web: Project) -> None:
+def test_head_is_answered_by_the_headers_alone(api: Api, web: Project) -> None:
     with_body, without = api.get("tasks.ndjson"), api.send("HEAD", "tasks.ndjson", b"")
 
     assert content_of(without) == b""
-    assert without["Content-Type"] == with_body["Content-Type"]
-    with_body.close()
+    for name in ("Content-Type", "Content-Length"):
+        assert without[name] == with_body[name]
+    assert int(without["Content-Length"]) == len(content_of(with_body))
 
 
-def read_in_parts(parts: Iterator[bytes]) -> Iterator[int]:
-    """How many lines each part has; nobody's tenant may be active between them."""
-    for part in parts:
-        assert current_tenant_id() is None
-        yield part.count(b"\n")
+def test_the_length_is_known_so_that_a_part_is_not_taken_for_the_whole(
+    cast: Cast, api: Api, web: Project
+) -> None:
+    add_tasks(web, cast.alice, [0] * 4_000)  # more than is held in memory
 
-
-def test_no_tenant_is_active_between_the_parts(cast: Cast, web: Project) -> None:
-    add_tasks(web, cast.alice, [0] * 1_500)
-    with tenant_context(cast.alpha):
-        parts = streamed("alpha", FORMS["ndjson"])
-
-    assert list(read_in_parts(parts)) == [0, 1_000, 502]
-
-
-def test_other_queries_of_the_reader_get_along_with_it(cast: Cast, api: Api, web: Project) -> None:
-    add_tasks(web, cast.alice, [0] * 1_500)
-    parts = api.get("tasks.ndjson").streaming_content
-    lines = next(parts) + next(parts)
-
-    assert good(api_of(cast.beta, cast.carol).get("tasks/"))["results"][0]["title"] == "Theirs"
-
-    lines += b"".join(parts)
-    tenants = {json.loads(line)["tenant"] for line in lines.splitlines()}
-    assert (tenants, lines.count(b"\n")) == ({"alpha"}, 1_502)
-
-
-@pytest.mark.django_db(transaction=True)
-def test_who_leaves_early_leaves_no_transaction_behind(cast: Cast, api: Api, web: Project) -> None:
-    add_tasks(web, cast.alice, [0] * 2_500)
     response = api.get("tasks.ndjson")
-    next(response.streaming_content)
-    next(response.streaming_content)
-    assert connection.in_atomic_block
 
-    response.close()
+    assert int(response["Content-Length"]) == len(content_of(response)) > 1024 * 1024
+    tenants = {json.loads(line)["tenant"] for line in content_of(response).splitlines()}
+    assert (tenants, content_of(response).count(b"\n")) == ({"alpha"}, 4_002)
 
-    assert not connection.in_atomic_block
-    assert good(api.get("tasks/?limit=1"))["results"]
+
+def test_what_fails_halfway_is_a_problem_and_no_file(
+    cast: Cast, api: Api, web: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    add_tasks(web, cast.alice, [0] * 1_500)
+    monkeypatch.setattr("tasks.services.exports.tasks_exported", _slow_tasks)
+    monkeypatch.setattr("tasks.api.exports._TIMEOUT", timedelta(milliseconds=50))
+
+    response = api._client.get(api.at("tasks.ndjson"))
+
+    assert (response.status_code, response.json()["code"]) == (503, "query-timeout")
+
+
+def _slow_tasks() -> Any:
+    """The tasks, of which each takes a millisecond."""
+    sleep = Func(Value(0.001), function="pg_sleep", output_field=TextField())
+    return Task.objects.annotate(slept=sleep).values_list("slept", "id")
 
 
 @pytest.mark.django_db(transaction=True)
-def test_all_of_it_is_of_one_moment(cast: Cast, api: Api, web: Project) -> None:
+def test_all_of_it_is_of_one_moment(
+    cast: Cast, api: Api, web: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
     add_tasks(web, cast.alice, [0] * 1_500)
-    parts: Any = api.get("tasks.ndjson").streaming_content
-    first = next(parts) + next(parts)
+    encode = FORMS["ndjson"].encode
+    others: list[int] = []
+
+    def change_others(records: Any) -> bytes:
+        if not others:
+            others.append(_rename_all(cast.alpha.pk))
+        return encode(records)
+
+    form = replace(FORMS["ndjson"], encode=change_others)
+    monkeypatch.setitem(FORMS, "ndjson", form)
+
+    assert b"Late" not in content_of(api.get("tasks.ndjson"))
+    assert others == [1_502]
+    assert b"Late" in content_of(api.get("tasks.csv"))
+
+
+def _rename_all(tenant_id: int) -> int:
+    """Rename all tasks from another connection; how many."""
     other = connection.copy()
     try:
         with other.cursor() as cursor:
-            cursor.execute("SELECT set_config('app.tenant_id', %s, false)", [str(cast.alpha.pk)])
-            cursor.execute("UPDATE task SET title = 'Late' WHERE tenant_id = %s", [cast.alpha.pk])
-            assert cursor.rowcount > 1_000
+            cursor.execute("SELECT set_config('app.tenant_id', %s, false)", [str(tenant_id)])
+            cursor.execute("UPDATE task SET title = 'Late' WHERE tenant_id = %s", [tenant_id])
+            return int(cursor.rowcount)
     finally:
         other.close()
-
-    assert b"Late" not in first + b"".join(parts)

@@ -139,8 +139,8 @@ def written(
     return [*before, "BEGIN", *statements, "COMMIT", *after]
 
 
-# How long it may take, the tenant, and the rows until there are no more.
-_CURSOR: Final = ("SELECT", "SELECT", "DECLARE task", "FETCH", "FETCH", "CLOSE")
+# How long it may take, and the rows until there are no more.
+_CURSOR: Final = ("SELECT", "DECLARE task", "FETCH", "FETCH", "CLOSE")
 
 
 def read(*statements: str) -> list[str]:
@@ -162,7 +162,7 @@ class Case:
         body = named(self.body or {}, ids)
         sent = json.dumps(body) if self.body else ""  # Django's client sends an empty form else
         response = client.generic(self.method.upper(), address, sent, "application/json")
-        content_of(response)  # the statements of a file run while it is read
+        content_of(response)  # and so a file is closed
         return response
 
 

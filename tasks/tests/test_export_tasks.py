@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import gzip
 import json
+from dataclasses import replace
 from io import StringIO
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from projects.models import Project
 from taskproject.db.context import tenant_context
 from taskproject.tenancy.models import Tenant
 from taskproject.tests.cast import Cast, make_cast, make_project, make_task
+from tasks.dataset.forms import FORMS
 from tasks.models import Status, Task
 from tasks.services.relations import label_create, task_label_add
 from tasks.services.tasks import task_delete
@@ -80,17 +82,25 @@ def test_a_tenants_live_tasks_stand_there_as_an_import_reads_them(
     assert list(tmp_path.iterdir()) == [file]
 
 
+@pytest.mark.parametrize(
+    ("form", "theirs", "ours"),
+    [
+        ("ndjson", b'"tenant":"alpha"', b'"tenant":"gamma"'),
+        ("csv", b"\r\nalpha,", b"\r\ngamma,"),
+    ],
+)
 def test_what_was_exported_can_be_imported_elsewhere_and_is_the_same(
-    cast: Cast, tasks: list[Task], tmp_path: Path
+    cast: Cast, tasks: list[Task], tmp_path: Path, form: str, theirs: bytes, ours: bytes
 ) -> None:
-    file, again = tmp_path / "alpha.ndjson.gz", tmp_path / "gamma.ndjson"
+    file, again = tmp_path / f"alpha.{form}.gz", tmp_path / f"gamma.{form}"
     export("alpha", str(file))
-    lines = gzip.decompress(file.read_bytes()).replace(b'"tenant":"alpha"', b'"tenant":"gamma"')
-    (tmp_path / "moved.ndjson").write_bytes(lines)
+    lines = gzip.decompress(file.read_bytes()).replace(theirs, ours)
+    (tmp_path / f"moved.{form}").write_bytes(lines)
 
-    call_command("import_tasks", str(tmp_path / "moved.ndjson"), stdout=StringIO())
+    call_command("import_tasks", str(tmp_path / f"moved.{form}"), stdout=StringIO())
 
     export("gamma", str(again))
+    assert lines.count(ours) == 2
     assert again.read_bytes() == lines
     with tenant_context(Tenant.objects.get(slug="gamma")):
         assert Project.objects.get().key == "WEB"
@@ -116,11 +126,11 @@ def test_what_breaks_off_leaves_the_old_file_as_it_was(
     file = tmp_path / "alpha.ndjson"
     file.write_text("old")
 
-    def broken(slug: str) -> Any:
-        yield from ()
+    def broken(records: Any) -> bytes:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("tasks.management.commands.export_tasks.records_of", broken)
+    form = replace(FORMS["ndjson"], encode=broken)
+    monkeypatch.setitem(FORMS, "ndjson", form)
     with pytest.raises(SystemExit) as ended:
         export("alpha", str(file))
 

@@ -62,14 +62,14 @@ class TenantViewSet(LeanAPIView, RateLimitedView, GenericViewSet[Any]):
 
     Actions of `with_body` read one; the others refuse any. Those in `batches` answer with the first
     status if all is well, with the second if each item is answered by itself; those in `files` with
-    a file of that media type, whatever the client accepts. The rows that an
-    action of `sparse` shows can be narrowed to some of their `members`.
+    a file of that media type, such as the text behind it, whatever the client accepts. The rows
+    that an action of `sparse` shows can be narrowed to some of their `members`.
     """
 
     serializer_class: type[Serializer[Any]]
     with_body: ClassVar[frozenset[str]] = frozenset({"create", "partial_update"})
     batches: ClassVar[Mapping[str, tuple[int, int]]] = {}
-    files: ClassVar[Mapping[str, str]] = {}
+    files: ClassVar[Mapping[str, tuple[str, str]]] = {}
     sparse: ClassVar[frozenset[str]] = frozenset({"list", "retrieve"})
     members: tuple[str, ...] | None = None
     content_negotiation_class: type[BaseContentNegotiation] = Negotiation

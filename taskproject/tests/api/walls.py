@@ -114,6 +114,8 @@ def content_of(response: Any) -> bytes:
         return bytes(response.content)
     if not hasattr(response, "file"):
         response.file = b"".join(response.streaming_content)
+        for close in response._resource_closers:  # close() would end Django's connections too
+            close()
     return bytes(response.file)
 
 

@@ -3,20 +3,18 @@ from __future__ import annotations
 import sys
 import time
 from functools import partial
-from itertools import batched
 from typing import Any, Final
 
 from django.core.management.base import CommandError, CommandParser
 
 from taskproject.db.context import tenant_context
-from taskproject.db.timeouts import statement_timeout
 from taskproject.tenancy.management.arguments import TaughtCommand
 from taskproject.tenancy.management.lookups import find_tenant
 from tasks.dataset.forms import FORMS, form_of
 from tasks.dataset.target import open_target
 from tasks.management.progress import ProgressLine, bar
 from tasks.selectors import tasks_exported
-from tasks.services.exports import BATCH, records_of
+from tasks.services.exports import tasks_export
 
 _HELP: Final = """\
 Writes the live tasks of a tenant to a file, one record a line, as import_tasks
@@ -55,20 +53,17 @@ class Command(TaughtCommand):
     def handle(self, *, tenant: str, file: str, format: str | None, **options: Any) -> None:
         found = find_tenant(tenant)
         form = FORMS[format or form_of(file)]
-        start, number = time.monotonic(), 0
+        start = time.monotonic()
         progress = ProgressLine(self._tell, rewrites=self.stderr.isatty(), shown=True)
         try:
-            with (
-                open_target(file) as target,
-                tenant_context(found),
-                statement_timeout(None),
-            ):
+            with open_target(file) as target, tenant_context(found):
                 total = tasks_exported().count()
-                target.write(form.head)
-                for records in batched(records_of(tenant), BATCH):
-                    target.write(form.encode(records))
-                    number += len(records)
-                    progress.update(partial(_text, number, total))
+                number = tasks_export(
+                    target,
+                    form,
+                    tenant_slug=tenant,
+                    on_progress=lambda number: progress.update(partial(_text, number, total)),
+                )
         except BrokenPipeError:
             sys.exit(0)  # who reads has enough
         except OSError as error:

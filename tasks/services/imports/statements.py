@@ -37,7 +37,7 @@ _LOOK: Final = Statement.of(
                 " AND lower(label.name) = lower(wanted.name)"
             ),
             by_name(
-                "SELECT external_key AS name, id FROM task"  # index: task_external_key_uniq
+                "SELECT external_key AS name, id FROM task"
                 f" WHERE tenant_id = {_TENANT} AND external_key = {names('keys')}"
             ),
         )
@@ -71,7 +71,7 @@ def look(
     transaction ends, in the order of their ids, so that they stay as they are."""
     wanted = {"projects": projects, "people": people, "labels": labels, "keys": keys}
     values = {name: json.encode(list(each)).decode() for name, each in wanted.items()}
-    (row,) = run(_LOOK, values)
+    (row,) = run(_LOOK, values)  # index: task_external_key_uniq
     texts = (text or b"{}" for text in row)
     return Found(
         json.decode(next(texts), type=dict[str, tuple[int, bool]]),
