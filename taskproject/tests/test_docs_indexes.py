@@ -23,7 +23,7 @@ from taskproject.db.keys import TenantPrimaryKey
 
 APPS: Final = ("tenancy", "projects", "tasks")
 PAGE: Final = Path(settings.BASE_DIR) / "docs" / "indexes.md"
-CITATION: Final = re.compile(r"\bindex: (?!int\b)(\w+(?:, \w+)*)")
+CITATION: Final = re.compile(r"(?<![{(])\bindex: (?!int\b)(\w+(?:, \w+)*)")
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -163,7 +163,7 @@ class Function:
 
 
 def citations(text: str) -> set[str]:
-    """The indexes named after `index:` in a source."""
+    """The indexes named after `index:` in a source, which is no argument and no key there."""
     return {name for match in CITATION.findall(text) for name in match.split(", ")}
 
 
