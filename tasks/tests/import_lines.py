@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import io
 import json
 from itertools import count
 from pathlib import Path
@@ -44,3 +45,20 @@ def write(folder: Path, *records: dict[str, Any] | bytes, packed: bool = False) 
     content = encoded(*records)
     path.write_bytes(gzip.compress(content) if packed else content)
     return str(path)
+
+
+class Interrupted(io.RawIOBase):
+    """Input of some records, and then Ctrl-C."""
+
+    def __init__(self, *records: dict[str, Any]) -> None:
+        self._parts = [encoded(*records)]
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        if not self._parts:
+            raise KeyboardInterrupt
+        part = self._parts.pop()
+        buffer[: len(part)] = part
+        return len(part)

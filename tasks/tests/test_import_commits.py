@@ -21,7 +21,7 @@ from taskproject.tests.children import finish, on_a_server, start
 from tasks.dataset.source import Line
 from tasks.models import Task
 from tasks.services.imports.run import tasks_import
-from tasks.tests.import_lines import encoded, record, write
+from tasks.tests.import_lines import Interrupted, record, write
 from tasks.tests.test_import_tasks import refusal, run
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -51,25 +51,8 @@ def test_what_was_committed_before_a_rejected_line_stays(tmp_path: Path) -> None
     assert titles() == ["1", "2", "3", "4", "5"]
 
 
-class Interrupted(io.RawIOBase):
-    """Input of three records, and then Ctrl-C."""
-
-    def __init__(self) -> None:
-        self.parts = [encoded(*five()[:3])]
-
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: Any) -> int:
-        if not self.parts:
-            raise KeyboardInterrupt
-        part = self.parts.pop()
-        buffer[: len(part)] = part
-        return len(part)
-
-
 def test_ctrl_c_keeps_what_was_committed_and_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BufferedReader(Interrupted())))
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BufferedReader(Interrupted(*five()[:3]))))
     with pytest.raises(CommandError, match="The lines up to 2 are imported and stay") as caught:
         call_command("import_tasks", "-", commit_every=2, stderr=io.StringIO())
 

@@ -24,7 +24,7 @@ from tasks.dataset.source import Line
 from tasks.models import Label, Task
 from tasks.services.imports.run import tasks_import
 from tasks.services.tasks import task_delete
-from tasks.tests.import_lines import encoded, record, write
+from tasks.tests.import_lines import Interrupted, encoded, record, write
 
 
 def run(*args: str, **options: Any) -> str:
@@ -251,25 +251,8 @@ def test_a_missing_file_a_folder_and_an_empty_file_are_told(db, tmp_path):
     assert "0 tasks; 0 already there, 0 rejected" in run(write(tmp_path))
 
 
-class _Interrupted(io.RawIOBase):
-    """Input of one record, and then Ctrl-C."""
-
-    def __init__(self) -> None:
-        self.chunks = [encoded(record())]
-
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: Any) -> int:
-        if not self.chunks:
-            raise KeyboardInterrupt
-        chunk = self.chunks.pop()
-        buffer[: len(chunk)] = chunk
-        return len(chunk)
-
-
 def test_ctrl_c_rolls_back_and_says_so(db, monkeypatch):
-    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BufferedReader(_Interrupted())))
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BufferedReader(Interrupted(record()))))
 
     with pytest.raises(CommandError, match=r"^Interrupted\. Nothing was written\.$") as caught:
         call_command("import_tasks", "-", batch_size=1)

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import Any
 
 from tasks.dataset.records import PRIORITIES, STATUSES, Record
-from tasks.models import Task, TaskLabel
+from tasks.selectors import tasks_exported
 
 
 class IdRuns:
@@ -41,33 +41,22 @@ def content(record: Record) -> tuple[Any, ...]:
         PRIORITIES[record.priority],
         record.creator,
         record.assignee,
+        frozenset(name.lower() for name in record.labels),
         record.created_at,
         record.completed_at,
         record.updated_at,
-        frozenset(name.lower() for name in record.labels),
     )
 
 
-def stored(task_ids: set[int]) -> dict[str, tuple[Any, ...]]:
-    """What earlier lines of this file said, by external key. Two statements; none for no ids."""
+def stored(task_ids: Collection[int]) -> dict[str, tuple[Any, ...]]:
+    """What earlier lines of this file said, by external key. One statement; none for no ids."""
     if not task_ids:
         return {}
-    names: dict[int, set[str]] = {}
-    links = TaskLabel.objects.filter(task_id__in=task_ids)  # index: task_label_uniq
-    for task_id, name in links.values_list("task_id", "label__name"):
-        names.setdefault(task_id, set()).add(name.lower())
-    rows = Task.objects.filter(pk__in=task_ids).values_list(  # index: task_tpk
-        "external_key",
-        "pk",
-        "project__key",
-        "title",
-        "description",
-        "status",
-        "priority",
-        "creator__username",
-        "assignee__username",
-        "created_at",
-        "completed_at",
-        "updated_at",
-    )
-    return {str(key): (*said, frozenset(names.get(pk, ()))) for key, pk, *said in rows}
+    found = {}
+    for project, _, key, *said in tasks_exported().filter(pk__in=task_ids):
+        title, description, status, priority, creator, assignee, labels, *times = said
+        names = frozenset(name.lower() for name in labels)
+        found[key] = (
+            project, title, description, status, priority, creator, assignee, names, *times,
+        )  # fmt: skip
+    return found

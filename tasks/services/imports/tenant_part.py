@@ -32,7 +32,7 @@ def import_part(
     """Import the records that are new, and tell what is wrong with those that can't be.
 
     `made` are the ids of the tasks of earlier lines, to which those of these are added. Two
-    statements, two more where the file repeats a key of an earlier batch, and up to eleven where
+    statements, one more where the file repeats a key of an earlier batch, and up to eleven where
     members, projects or labels are absent.
     """
     found = _look([item.record for item in items])
@@ -60,7 +60,7 @@ def _fresh(
     made: IdRuns,
     rejections: list[Rejection],
 ) -> list[Item]:
-    """The items whose external key is new. Two statements if the file repeats one of an earlier
+    """The items whose external key is new. One statement if the file repeats one of an earlier
     batch."""
     repeated = stored({pk for pk in found.keys.values() if pk in made})
     first: dict[str, Item] = {}
