@@ -6,7 +6,7 @@ import gzip
 import os
 import sys
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from pathlib import Path
 from typing import BinaryIO, cast
 
@@ -15,15 +15,24 @@ from typing import BinaryIO, cast
 def open_target(name: str) -> Iterator[BinaryIO]:
     """A file to write to, `-` for standard output; compressed if its name ends with .gz.
 
-    The file gets its name when all is written: what breaks off leaves the old one, or none.
+    A file gets its name when all is written: what breaks off leaves the old one, or none. What is
+    no file, such as a pipe or /dev/null, is written to as it is.
     """
     with ExitStack() as stack:
-        opened = _standard_output() if name == "-" else _whole_file(Path(name))
-        raw = stack.enter_context(opened)
+        raw = stack.enter_context(_opened(name))
         if name.endswith(".gz"):
             packed = gzip.GzipFile(fileobj=raw, mode="wb", mtime=0)
             raw = cast(BinaryIO, stack.enter_context(packed))
         yield raw
+
+
+def _opened(name: str) -> AbstractContextManager[BinaryIO]:
+    if name == "-":
+        return _standard_output()
+    path = Path(name)
+    if path.exists() and not path.is_file():
+        return path.open("wb")
+    return _whole_file(path.resolve())  # a link stays one
 
 
 @contextmanager

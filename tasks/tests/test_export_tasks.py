@@ -5,6 +5,8 @@ from __future__ import annotations
 import csv
 import gzip
 import json
+import os
+import subprocess
 from dataclasses import replace
 from io import StringIO
 from pathlib import Path
@@ -137,6 +139,22 @@ def test_what_breaks_off_leaves_the_old_file_as_it_was(
     assert ended.value.code == 130
     assert file.read_text() == "old"
     assert list(tmp_path.iterdir()) == [file]
+
+
+def test_what_is_no_file_is_written_to_and_stays_what_it_is(
+    cast: Cast, tasks: list[Task], tmp_path: Path
+) -> None:
+    pipe, link = tmp_path / "pipe", tmp_path / "link.ndjson"
+    os.mkfifo(pipe)
+    link.symlink_to(tmp_path / "there.ndjson")
+    reader = subprocess.Popen(["cat", str(pipe)], stdout=subprocess.PIPE)
+
+    export("alpha", str(pipe))
+    export("alpha", str(link))
+
+    assert reader.communicate()[0] == link.read_bytes()
+    assert pipe.is_fifo()
+    assert link.is_symlink()
 
 
 def test_a_file_that_can_not_be_written_is_an_error(cast: Cast, tmp_path: Path) -> None:
