@@ -82,7 +82,7 @@ class Task(TenantModel):
             models.UniqueConstraint(
                 fields=["tenant", "project", "number"], name="task_number_uniq"
             ),
-            # serves: look
+            # serves: look, external_keys_taken
             models.UniqueConstraint(
                 fields=["tenant", "external_key"],
                 condition=Q(external_key__isnull=False),

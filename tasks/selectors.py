@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Final
@@ -269,6 +270,12 @@ def comment_by_id(*, task_id: int, comment_id: int) -> QuerySet[Comment]:
 def label_list() -> QuerySet[Label]:
     """The labels, each with its name in lower case as `folded`; paged by LABEL_ORDER."""
     return Label.objects.annotate(folded=Lower("name"))  # index: label_name_uniq
+
+
+def external_keys_taken(*, keys: Collection[str]) -> QuerySet[Task, str | None]:
+    """Those of some external keys that a task has, also a deleted one."""
+    found = Task.objects.filter(external_key__in=keys)  # index: task_external_key_uniq
+    return found.values_list("external_key", flat=True)
 
 
 def tasks_exported() -> QuerySet[Task, tuple[Any, ...]]:

@@ -138,5 +138,15 @@ class BatchAnswerSerializer(serializers.Serializer):  # type: ignore[type-arg]
     example: ClassVar = {
         "done": 1,
         "failed": 0,
+        "results": [{"index": 0, "status": 200, "id": 4711, "version": 4}],
+    }
+
+
+class BatchCreationAnswerSerializer(BatchAnswerSerializer):
+    """The same of tasks that were made, each with its key."""
+
+    example: ClassVar = {
+        "done": 1,
+        "failed": 0,
         "results": [{"index": 0, "status": 201, "id": 4711, "key": "WEB-42", "version": 1}],
     }

@@ -47,7 +47,10 @@ class TaskBatchViewSet(TenantViewSet):
     with_body = frozenset(_BODIES)
     batches: ClassVar = {name: (201 if name == "bulk_create" else 200, 207) for name in _BODIES}
     conditional: ClassVar = frozenset()
-    answers: ClassVar = dict.fromkeys(_BODIES, bodies.BatchAnswerSerializer)
+    answers: ClassVar = {
+        **dict.fromkeys(_BODIES, bodies.BatchAnswerSerializer),
+        "bulk_create": bodies.BatchCreationAnswerSerializer,
+    }
 
     def get_serializer_class(self) -> Any:
         return _BODIES[self.action]
@@ -137,8 +140,12 @@ class _Batch:
         items, _ = self._named(bodies.UpsertedTaskSerializer)
         outcome = upsert_batch([values for _, values in items], actor_id=self._actor_id)
         self._note(items, outcome.errors)
-        found = zip(items, outcome.ids, strict=True)
-        return {place: {"id": pk} for (place, _), pk in found if pk is not None}
+        found = zip(items, outcome.ids, outcome.versions, strict=True)
+        return {
+            place: {"status": 201 if n in outcome.fresh else 200, "id": pk, "version": version}
+            for n, ((place, _), pk, version) in enumerate(found)
+            if pk is not None
+        }
 
     def changed(self) -> dict[int, dict[str, Any]]:
         items = self._changes()

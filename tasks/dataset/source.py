@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import csv
 import gzip
 import io
 import os
+import re
 import stat
 import sys
 import zlib
@@ -14,12 +14,12 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import BinaryIO, Final, cast
 
-from tasks.dataset.cells import COLUMNS, json_of
+from tasks.dataset.csv_rows import BYTE_ORDER_MARK, CSVError, rows
 from tasks.dataset.forms import form_of
 
 LINE_BYTES: Final = 1024 * 1024
+_CSV_HEAD: Final = re.compile(rb'[\w"]+ *[,;\t] *[\w"]+ *[,;\t]')
 _GZIP_MAGIC: Final = b"\x1f\x8b"
-_BYTE_ORDER_MARK: Final = b"\xef\xbb\xbf"
 
 
 class SourceError(Exception):
@@ -71,44 +71,18 @@ class Source:
             if not complete:
                 self._skip_rest_of_line()
             if number == 1:
-                text = text.removeprefix(_BYTE_ORDER_MARK)
+                text = text.removeprefix(BYTE_ORDER_MARK)
             if text := text.strip():
+                if number == 1 and _CSV_HEAD.match(text):
+                    raise SourceError(f"{self.name} looks like CSV: say so with --format csv.")
                 yield Line(number, text, complete)
 
     def _rows(self) -> Iterator[Line]:
-        csv.field_size_limit(LINE_BYTES)
-        reader = csv.reader(self._text_lines(), strict=True)
-        number = 1
         try:
-            columns = next(reader, [])
-            self._check_columns(columns)
-            number = reader.line_num + 1
-            for cells in reader:
-                if cells:
-                    yield Line(number, json_of(columns, cells))
-                number = reader.line_num + 1
-        except csv.Error as error:
-            raise SourceError(
-                f"{self.name}, the row that begins on line {number:,}: {error}. Perhaps a quote is "
-                "not closed there; write a quote within a cell twice."
-            ) from error
-
-    def _text_lines(self) -> Iterator[str]:
-        first = True
-        while text := self.text.readline(LINE_BYTES + 1):
-            if len(text) > LINE_BYTES:
-                raise csv.Error(f"a line is longer than {LINE_BYTES:,} bytes")
-            yield text.removeprefix(_BYTE_ORDER_MARK if first else b"").decode(
-                errors="surrogateescape"
-            )
-            first = False
-
-    def _check_columns(self, columns: list[str]) -> None:
-        if sorted(columns) != sorted(COLUMNS):
-            raise SourceError(
-                f"{self.name}: the first row of a CSV file names its columns, each once: "
-                f"{', '.join(COLUMNS)}."
-            )
+            for number, text in rows(self.text, line_bytes=LINE_BYTES):
+                yield Line(number, text)
+        except CSVError as error:
+            raise SourceError(f"{self.name}: {error}") from error
 
     def _skip_rest_of_line(self) -> None:
         while rest := self.text.readline(LINE_BYTES):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import IO, Any, Final
@@ -95,7 +96,7 @@ def rejects_file(path: str | None, *, source: str) -> Iterator[IO[str] | None]:
     if path is None:
         yield None
         return
-    if os.path.exists(path) and os.path.exists(source) and os.path.samefile(path, source):
+    if os.path.exists(path) and os.path.samestat(os.stat(path), _stat_of(source)):
         raise CommandError("--rejects names the file to import; name another one.")
     with _writing(path):
         target = open(path, "w", encoding="utf-8")  # noqa: SIM115
@@ -104,6 +105,14 @@ def rejects_file(path: str | None, *, source: str) -> Iterator[IO[str] | None]:
     finally:
         with _writing(path):
             target.close()
+
+
+def _stat_of(source: str) -> os.stat_result:
+    """That of the file that is read; of the root folder if there is none such."""
+    try:
+        return os.fstat(sys.stdin.fileno()) if source == "-" else os.stat(source)
+    except OSError:
+        return os.stat("/")
 
 
 @contextmanager

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
 from datetime import timedelta
 from itertools import batched
 from typing import Any, BinaryIO, Final
@@ -11,7 +11,7 @@ from taskproject.db.timeouts import statement_timeout
 from tasks.dataset.forms import Form
 from tasks.dataset.records import Record
 from tasks.models import Priority, Status
-from tasks.selectors import tasks_exported
+from tasks.selectors import external_keys_taken, tasks_exported
 
 BATCH: Final = 1_000
 
@@ -27,29 +27,34 @@ def tasks_export(
     """Write the live tasks of the active tenant to a file, in the order of their making; how many.
 
     They are of one moment. A task without an external key has its key among people, `WEB-42`, in
-    its place. `on_progress` hears after each 1,000 how many are written.
+    its place, `WEB-42 (its own key)` if that is the external key of another one. `on_progress`
+    hears after each 1,000 how many are written.
 
-    One transaction: a cursor on the server, and a statement for each 1,000 rows, which is what
+    One transaction: a cursor on the server, and two statements for each 1,000 rows, which is what
     memory holds. Raises `OperationalError` where one of them takes longer than `timeout`.
     """
     number = 0
     with statement_timeout(timeout):
         target.write(form.head)
-        for records in batched(_records(tenant_slug), BATCH):
-            target.write(form.encode(records))
-            number += len(records)
+        rows = tasks_exported().iterator(chunk_size=BATCH)
+        for some in batched(rows, BATCH):
+            target.write(form.encode(_records(tenant_slug, some)))
+            number += len(some)
             on_progress(number)
     return number
 
 
-def _records(tenant_slug: str) -> Iterator[Record]:
-    rows = tasks_exported().iterator(chunk_size=BATCH)
+def _records(tenant_slug: str, rows: Sequence[tuple[Any, ...]]) -> Iterator[Record]:
+    """The records of some rows of `tasks_exported`. One statement if a task has no key of its own
+    making."""
+    own = {f"{project}-{number}" for project, number, key, *_ in rows if key is None}
+    taken = set(external_keys_taken(keys=own)) if own else set()
     for project, number, key, title, description, status, priority, *rest in rows:
         creator, assignee, labels, created_at, completed_at, updated_at = rest
         yield Record(
             tenant=tenant_slug,
             project=project,
-            external_key=key or f"{project}-{number}",
+            external_key=key or _own_key(f"{project}-{number}", taken),
             title=title,
             description=description,
             status=Status(status).label,
@@ -61,3 +66,8 @@ def _records(tenant_slug: str) -> Iterator[Record]:
             completed_at=completed_at,
             updated_at=updated_at,
         )
+
+
+def _own_key(key: str, taken: Collection[str | None]) -> str:
+    """A key that no other task is exported by: another one may have it for its external key."""
+    return f"{key} (its own key)" if key in taken else key

@@ -139,8 +139,8 @@ def written(
     return [*before, "BEGIN", *statements, "COMMIT", *after]
 
 
-# How long it may take, and the rows until there are no more.
-_CURSOR: Final = ("SELECT", "DECLARE task", "FETCH", "FETCH", "CLOSE")
+# How long it may take, the rows until there are no more, and whether a key is taken.
+_CURSOR: Final = ("SELECT", "DECLARE task", "FETCH", "FETCH", "CLOSE", "SELECT task")
 
 
 def read(*statements: str) -> list[str]:

@@ -162,3 +162,15 @@ def test_a_file_that_can_not_be_written_is_an_error(cast: Cast, tmp_path: Path) 
         export("alpha", str(tmp_path / "absent" / "alpha.ndjson"))
     with pytest.raises(CommandError, match="nowhere"):
         export("nowhere", "-")
+
+
+def test_a_key_that_another_task_has_is_not_given_twice(cast: Cast, tmp_path: Path) -> None:
+    project = make_project(cast.alpha, cast.alice)
+    make_task(project, cast.alice, title="Without a key")
+    make_task(project, cast.alice, external_key="WEB-1")
+    file = tmp_path / "alpha.ndjson"
+
+    export("alpha", str(file))
+
+    keys = [json.loads(line)["external_key"] for line in file.read_text().splitlines()]
+    assert keys == ["WEB-1 (its own key)", "WEB-1"]

@@ -5,12 +5,14 @@ from __future__ import annotations
 import gzip
 import io
 import os
+import subprocess
 import sys
 from pathlib import Path
 from typing import Any, Final
 
 import msgspec
 import pytest
+from django.conf import settings
 from django.core.management import CommandError, call_command
 from django.db import connection
 from django.db.models import Count
@@ -150,3 +152,21 @@ def test_plans_stay_as_they_are_until_a_transaction_ends(tmp_path: Path) -> None
     look(None)
 
     assert seen == [("off", 1)] * 3 + [("on", 0)]
+
+
+def test_standard_input_is_never_taken_for_the_rejects(tmp_path: Path) -> None:
+    path = Path(write(tmp_path, record(title="")))
+    content = path.read_bytes()
+
+    with path.open("rb") as lines:
+        done = subprocess.run(
+            [sys.executable, "manage.py", "import_tasks", "-", "--rejects", str(path)],
+            cwd=settings.BASE_DIR,
+            env=on_a_server(),
+            stdin=lines,
+            capture_output=True,
+            text=True,
+        )
+
+    assert "--rejects names the file to import" in done.stderr
+    assert (done.returncode, path.read_bytes()) == (1, content)

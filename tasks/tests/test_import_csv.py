@@ -21,7 +21,7 @@ from tasks.dataset.records import STATUSES, Record, decode
 from tasks.dataset.source import open_source
 from tasks.dataset.target import open_target
 from tasks.models import Task
-from tasks.tests.import_lines import record
+from tasks.tests.import_lines import record, write
 from tasks.tests.test_import_tasks import refusal, run
 
 texts = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"))
@@ -115,13 +115,55 @@ def test_a_row_is_told_by_the_line_that_it_begins_with(db: None, tmp_path: Path)
     assert "3 of 4 lines were rejected. Nothing was written." in told
 
 
-@pytest.mark.parametrize("head", [[], ["title"], [*COLUMNS, "more"], [*COLUMNS, "title"]])
+@pytest.mark.parametrize(
+    ("head", "told"),
+    [
+        ([], "tenant is missing; project is missing"),
+        (["title"], "tenant is missing; project is missing; external_key is missing; desc"),
+        ([*COLUMNS, "more"], "'more' is no column. They are tenant, project"),
+        ([*COLUMNS, "title"], "title stands twice. They are"),
+        ([name.title() for name in COLUMNS], "'Tenant' is no column; 'Project' is no column"),
+    ],
+)
 def test_a_first_row_that_does_not_name_the_fields_is_refused(
-    db: None, tmp_path: Path, head: list[str]
+    db: None, tmp_path: Path, head: list[str], told: str
 ) -> None:
-    told = refusal(rows(tmp_path, head, cells()))
+    refused = refusal(rows(tmp_path, head, cells()))
 
-    assert "the first row of a CSV file names its columns, each once: tenant, project" in told
+    assert f"tasks.csv: the first row has to name the columns: {told}" in refused
+    assert "Nothing was written." in refused
+
+
+@pytest.mark.parametrize("delimiter", [";", "\t"])
+def test_what_a_spreadsheet_saves_is_read(db: None, tmp_path: Path, delimiter: str) -> None:
+    path = tmp_path / "tasks.csv"
+    head, row = [*COLUMNS, "", ""], [*cells(title="a, b; c\td"), "", "", ""]
+    with path.open("w", encoding="utf-8-sig", newline="") as text:
+        csv.writer(text, delimiter=delimiter).writerows([head, row, [""] * 15])
+
+    assert "1 tasks; 0 already there, 0 rejected" in run(str(path))
+
+
+def test_what_is_not_utf_8_with_line_feeds_is_told_how_to_be_saved(
+    db: None, tmp_path: Path
+) -> None:
+    path = Path(rows(tmp_path, list(COLUMNS), cells()))
+    text = path.read_text()
+
+    path.write_bytes(text.encode("utf-16"))
+    assert "tasks.csv: it is in UTF-16; save it as CSV in UTF-8, with commas" in refusal(str(path))
+    path.write_text(text.replace("\n", "\r"), newline="")
+    assert "a line ends with a carriage return alone; save it as CSV" in refusal(str(path))
+
+
+def test_one_form_that_is_taken_for_the_other_is_told(
+    db: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = rows(tmp_path, list(COLUMNS), cells(), name="tasks.txt")
+    assert "tasks.txt looks like CSV: say so with --format csv. Nothing was" in refusal(path)
+
+    path = write(tmp_path, record())
+    assert "If it is no CSV, say so with --format ndjson" in refusal(path, format="csv")
 
 
 def test_an_open_quote_is_told_with_the_line_it_stands_on(db: None, tmp_path: Path) -> None:
@@ -148,5 +190,4 @@ def test_bytes_that_are_not_utf_8_reject_their_row_alone(db: None, tmp_path: Pat
 def test_the_form_can_be_told(db: None, tmp_path: Path) -> None:
     path = rows(tmp_path, list(COLUMNS), cells(), name="tasks.txt")
 
-    assert "line 1: is no JSON" in refusal(path)
     assert "1 tasks" in run(path, format="csv")

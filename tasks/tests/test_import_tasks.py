@@ -324,3 +324,18 @@ def test_two_imports_of_a_file_at_once_make_nothing_twice():
     assert sorted(each.total("tasks") for each in summaries) == [0, 200]
     assert sorted(each.total("already_there") for each in summaries) == [0, 200]
     assert in_acme(Task.objects, "number") == list(range(1, 201))
+
+
+def test_a_task_that_goes_by_its_own_key_is_there_already(cast, tmp_path):
+    """As an export writes it: an export that is imported where it comes from adds nothing."""
+    project = make_project(cast.alpha, cast.alice)
+    make_task(project, cast.alice, title="Without a key")
+    make_task(project, cast.alice, external_key="old-7")
+    path = str(tmp_path / "alpha.ndjson")
+    call_command("export_tasks", "alpha", path, stderr=io.StringIO())
+
+    assert "0 tasks; 2 already there, 0 rejected" in run(path)
+
+    others = [record(tenant="alpha", creator="alice", external_key=key) for key in
+              ("WEB-2", "WEB-3", "WEB-01", "WEB-", "-1", "OPS-1")]  # fmt: skip
+    assert "6 tasks; 0 already there" in run(write(tmp_path, *others))

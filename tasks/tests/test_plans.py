@@ -432,6 +432,11 @@ LOOK_UPS: Final[dict[str, LookUp]] = {
         may_sort=True,  # the projects, to lock them in order
         buffers=300,  # with the names of sixty members and 200 labels, which are few
     ),
+    "external_keys_taken": LookUp(
+        "task_external_key_uniq",
+        ("tenant_id", "external_key"),
+        lambda place: list(selectors.external_keys_taken(keys=["JIRA-5", "JIRA-9", "none"])),
+    ),
     "task_is_live": LookUp(
         "task_tpk", ("tenant_id", "id"), lambda place: selectors.task_is_live(task_id=place.task)
     ),

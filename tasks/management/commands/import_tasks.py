@@ -65,7 +65,7 @@ class Command(TaughtCommand):
             "--commit-every",
             type=at_least(1),
             metavar="N",
-            help="commit after every N lines (default: at the end; with --on-error skip every "
+            help="commit after every N records (default: at the end; with --on-error skip every "
             f"{SKIPPING_COMMITS_EVERY:,})",
         )
         parser.add_argument(

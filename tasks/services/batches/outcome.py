@@ -76,10 +76,12 @@ class Changed:
 
 @dataclass(frozen=True, slots=True)
 class Upserted:
-    """The id of each item's task, None for one that `errors` tells of; how many were made, and how
-    many are different now."""
+    """The id and the version of each item's task, None for one that `errors` tells of; the places
+    of those that were made; how many these are, and how many are different now."""
 
     ids: tuple[int | None, ...]
+    versions: tuple[int | None, ...]
+    fresh: frozenset[int]
     errors: tuple[ItemError, ...]
     made: int
     changed: int

@@ -95,13 +95,17 @@ def put_batch(
     errors += (replace(each, index=fresh[each.index]) for each in made.errors)
     errors += (_told(each, stay[each.index]) for each in changed.errors)
     ids = {n: pk for n, pk in zip(fresh, made.ids, strict=True) if pk is not None}
-    versions = zip(stay, changed.versions, strict=True)
-    ids |= {n: known[keys[n]][0] for n, version in versions if version is not None}
+    versions = dict.fromkeys(ids, 1)
+    for n, version in zip(stay, changed.versions, strict=True):
+        if version is not None:
+            ids[n], versions[n] = known[keys[n]][0], version
     fills += (
         (item, {"id": ids[n]}) for n in stay if n in ids and isinstance(item := items[n], Task)
     )
     return Upserted(
         ids=tuple(map(ids.get, range(len(items)))),
+        versions=tuple(map(versions.get, range(len(items)))),
+        fresh=frozenset(ids) & frozenset(fresh),
         errors=tuple(replace(each, index=first + each.index) for each in errors),
         made=made.done,
         changed=changed.done,

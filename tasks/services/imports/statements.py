@@ -40,6 +40,14 @@ _LOOK: Final = Statement.of(
                 "SELECT external_key AS name, id FROM task"
                 f" WHERE tenant_id = {_TENANT} AND external_key = {names('keys')}"
             ),
+            # What an export calls a task that has no external key.
+            by_name(
+                "SELECT own.key || '-' || own.number AS name, task.id FROM"
+                f" json_to_recordset({slot('own_keys')}::json) AS own (key text, number int)"
+                f" JOIN project ON project.tenant_id = {_TENANT} AND project.key = own.key"
+                f" JOIN task ON task.tenant_id = {_TENANT} AND task.project_id = project.id"
+                " AND task.number = own.number AND task.external_key IS NULL"
+            ),
         )
     )
 )
@@ -51,7 +59,7 @@ class Found:
 
     `projects` has the id of each key, and whether it is archived; `people` the user ids of members,
     also of former ones; `labels` the ids by name, in any case; `keys` the ids of the tasks that
-    have an external key, also of deleted ones.
+    have an external key, or their own for want of one; also of deleted ones.
     """
 
     projects: dict[str, tuple[int, bool]]
@@ -66,17 +74,19 @@ def look(
     people: Collection[str],
     labels: Collection[str],
     keys: Collection[str],
+    own_keys: Collection[tuple[str, int]] = (),
 ) -> Found:
     """What there is in the active tenant. One statement. The projects are locked until the
     transaction ends, in the order of their ids, so that they stay as they are."""
     wanted = {"projects": projects, "people": people, "labels": labels, "keys": keys}
     values = {name: json.encode(list(each)).decode() for name, each in wanted.items()}
+    own = [{"key": key, "number": number} for key, number in own_keys]
+    values["own_keys"] = json.encode(own).decode()
     (row,) = run(_LOOK, values)  # index: task_external_key_uniq
     texts = (text or b"{}" for text in row)
-    return Found(
-        json.decode(next(texts), type=dict[str, tuple[int, bool]]),
-        *(json.decode(text, type=dict[str, int]) for text in texts),
-    )
+    found_projects = json.decode(next(texts), type=dict[str, tuple[int, bool]])
+    members, named, external, own_ones = (json.decode(t, type=dict[str, int]) for t in texts)
+    return Found(found_projects, members, named, own_ones | external)
 
 
 class ImportedTask(msgspec.Struct, omit_defaults=True):

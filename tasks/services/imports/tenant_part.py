@@ -50,7 +50,15 @@ def _look(records: list[Record]) -> Found:
         people={name for record in records for name in record.people},
         labels={name for record in records for name in record.labels},
         keys=[record.external_key for record in records],
+        own_keys=[own for record in records if (own := _own_key(record))],
     )
+
+
+def _own_key(record: Record) -> tuple[str, int] | None:
+    """The project's key and the number, where the record goes by a task's own key, `WEB-42`."""
+    project, _, number = record.external_key.rpartition("-")
+    is_number = number.isascii() and number.isdecimal() and len(number) < 10 and number[0] != "0"
+    return (project, int(number)) if is_number and project == record.project else None
 
 
 def _fresh(
