@@ -13,7 +13,9 @@ class TaskprojectConfig(AppConfig):
     name = "taskproject"
 
     def ready(self) -> None:
-        from taskproject import checks  # noqa: F401
+        from taskproject import answers, checks  # noqa: F401
+
+        answers.forget_what_changes()
 
 
 class WebAdminConfig(AdminConfig):

@@ -14,10 +14,8 @@ from __future__ import annotations
 import functools
 import hashlib
 import json
-import logging
 import random
 import secrets
-import threading
 import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -27,93 +25,15 @@ from django.core.cache import cache
 from django.db import transaction
 from redis.exceptions import NoScriptError, RedisError
 
+from taskproject import redis_scripts as scripts
+from taskproject.breaker import MAX_LIFETIME_S, Breaker, MissedBumps
 from taskproject.buckets import Bucket, Level, LocalBuckets, Verdict
 from taskproject.redis_line import ask
 
-logger = logging.getLogger(__name__)
-
-MAX_LIFETIME_S: Final = 60.0
-MISSED_MAX: Final = 1000
-BREAKER_FAILURES: Final = 3
-BREAKER_PAUSE_S: Final = 5.0
 # Longer than any value lives, so that a value never waits for its generation.
 _GENERATION_LIFETIME_S: Final = 24 * 3600
 _START_BITS: Final = 48
-
-
-class Breaker:
-    """Counts failures in a row and says when to leave the cache alone. Safe between threads."""
-
-    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
-        self._clock = clock
-        self._lock = threading.Lock()
-        self._failures = 0
-        self._open_until_s = 0.0
-
-    @property
-    def is_open(self) -> bool:
-        """Whether the cache is being left alone."""
-        return self._clock() < self._open_until_s
-
-    def succeed(self) -> None:
-        """Note that the cache answered."""
-        if self._failures:
-            with self._lock:
-                self._failures = 0
-
-    def fail(self, error: Exception) -> None:
-        """Note a failure; the one that opens the breaker writes one line to the log."""
-        with self._lock:
-            self._failures += 1
-            if self._failures < BREAKER_FAILURES:
-                return
-            self._failures = 0
-            self._open_until_s = self._clock() + BREAKER_PAUSE_S
-        logger.warning("The cache fails (%s); left alone for %.0f s.", error, BREAKER_PAUSE_S)
-
-
-class MissedBumps:
-    """Subjects whose bump Redis has not taken yet. Safe between threads.
-
-    Beyond `MISSED_MAX` of them, all are forgotten and this process is blind instead: it reads no
-    value until every value that was there by then has expired.
-    """
-
-    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
-        self._clock = clock
-        self._lock = threading.Lock()
-        self._count = 0
-        self._due: dict[str, int] = {}
-        self._blind_until_s = 0.0
-
-    @property
-    def is_blind(self) -> bool:
-        """Whether no value may be read."""
-        return self._clock() < self._blind_until_s
-
-    def note(self, subjects: Iterable[str]) -> None:
-        """Remember bumps that are to be made."""
-        with self._lock:
-            for subject in subjects:
-                self._count += 1
-                self._due[subject] = self._count
-            if len(self._due) > MISSED_MAX:
-                self._due.clear()
-                self._blind_until_s = self._clock() + MAX_LIFETIME_S
-
-    def due(self) -> dict[str, int]:
-        """The subjects to bump, each with a number that tells one bump of it from the next."""
-        if not self._due:
-            return {}
-        with self._lock:
-            return dict(self._due)
-
-    def made(self, bumps: dict[str, int]) -> None:
-        """Forget bumps that were made; one that was noted again meanwhile stays."""
-        with self._lock:
-            for subject, number in bumps.items():
-                if self._due.get(subject) == number:
-                    del self._due[subject]
+FIGURES: Final = "figures"  # a hash: what `cachestat` tells
 
 
 breaker = Breaker()
@@ -195,7 +115,7 @@ def _bump(subjects: list[str]) -> None:
 
 
 def _look(redis: Any, key: str, subject: str) -> tuple[bytes | None, bytes | None]:
-    generation, kept = redis.mget([_generation_key(subject), _value_key(subject, key)])
+    generation, kept = redis.mget(_kept_at(subject, key))
     if generation is None:
         return _started(redis, subject), None
     return generation, kept
@@ -225,6 +145,8 @@ def _make_due_bumps(redis: Any) -> None:
         for key in map(_generation_key, due):
             pipe.set(key, secrets.randbits(_START_BITS), nx=True, ex=_GENERATION_LIFETIME_S)
             pipe.incr(key)
+        for subject in due:
+            pipe.hincrby(_key(FIGURES), f"bump:{subject.partition(':')[0]}", 1)
         pipe.execute()
     missed.made(due)
 
@@ -248,44 +170,6 @@ def _prefix(prefix: str, version: int) -> str:
 
 
 # --- Rate limits ----------------------------------------------------------------------------------
-
-# KEYS are the buckets; ARGV has two numbers for each: interval and capacity in microseconds. What
-# is kept is when the bucket is full again. It is bounded by the capacity, or a clock that was set
-# back would lock the bucket for as long. Answers 1 (granted) or 0, and what each bucket owes.
-_BUCKETS: Final = """
-local time = redis.call('TIME')
-local now = time[1] * 1000000 + time[2]
-local granted, owed = 1, {}
-for i, key in ipairs(buckets) do
-    local interval, capacity = tonumber(ARGV[2 * i - 1]), tonumber(ARGV[2 * i])
-    local full_at = tonumber(redis.call('GET', key) or '') or now
-    owed[i] = math.min(math.max(full_at - now, 0), capacity)
-    if owed[i] + interval > capacity then granted = 0 end
-end
-if granted == 1 then
-    for i, key in ipairs(buckets) do
-        owed[i] = owed[i] + ARGV[2 * i - 1]
-        local full_at = string.format('%.0f', now + owed[i])
-        redis.call('SET', key, full_at, 'PX', math.ceil(owed[i] / 1000))
-    end
-end
-"""
-_TAKE: Final = f"""
-local buckets = KEYS
-{_BUCKETS}
-return {{granted, unpack(owed)}}
-"""
-# The first two KEYS are a generation and a value. A value that is there and right is answered with
-# the buckets' state; of anything else only the generation, and nothing is taken.
-_READ_AND_TAKE: Final = f"""
-local generation, kept = unpack(redis.call('MGET', KEYS[1], KEYS[2]))
-if not generation or not kept or string.sub(kept, 1, #generation + 1) ~= generation .. '|' then
-    return {{generation, false}}
-end
-local buckets = {{unpack(KEYS, 3)}}
-{_BUCKETS}
-return {{generation, kept, granted, unpack(owed)}}
-"""
 
 
 def take(buckets: Sequence[Bucket]) -> Verdict:
@@ -326,25 +210,31 @@ def _verdict(buckets: Sequence[Bucket], state: Sequence[int]) -> Verdict:
 
 
 def _run_take(redis: Any, buckets: Sequence[Bucket]) -> list[int]:
-    answer: list[int] = _run_script(redis, _TAKE, _bucket_keys(buckets), buckets)
+    answer: list[int] = _run_script(redis, scripts.TAKE, _bucket_keys(buckets), buckets)
     return answer
 
 
 def _run_read_and_take(redis: Any, key: str, subject: str, buckets: Sequence[Bucket]) -> list[Any]:
-    keys = [_generation_key(subject), _value_key(subject, key), *_bucket_keys(buckets)]
-    answer: list[Any] = _run_script(redis, _READ_AND_TAKE, keys, buckets)
+    keys = [*_kept_at(subject, key), _key(FIGURES), *_bucket_keys(buckets)]
+    answer: list[Any] = _run_script(redis, scripts.READ_AND_TAKE, keys, buckets)
     if answer[0] is None:
         answer[0] = _started(redis, subject)
     return answer
+
+
+def _kept_at(subject: str, key: str) -> tuple[str, str]:
+    return _generation_key(subject), _value_key(subject, key)
 
 
 def _bucket_keys(buckets: Sequence[Bucket]) -> list[str]:
     return [_key(f"bucket:{bucket.key}") for bucket in buckets]
 
 
-def _run_script(redis: Any, script: str, keys: Sequence[str], buckets: Sequence[Bucket]) -> Any:
+def _run_script(
+    redis: Any, script: str, keys: Sequence[str], buckets: Sequence[Bucket], *more: str
+) -> Any:
     numbers = [number for each in buckets for number in (each.interval_us, each.capacity_us)]
-    arguments: tuple[Any, ...] = (len(keys), *keys, *numbers)
+    arguments: tuple[Any, ...] = (len(keys), *keys, *numbers, *more)
     try:
         return ask(redis, "EVALSHA", _sha_of(script), *arguments)
     except NoScriptError:
@@ -354,6 +244,111 @@ def _run_script(redis: Any, script: str, keys: Sequence[str], buckets: Sequence[
 @functools.cache
 def _sha_of(script: str) -> str:
     return hashlib.sha1(script.encode(), usedforsecurity=False).hexdigest()
+
+
+# --- Answers ------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """An answer that may be kept, and the entity tag under which the client has it, if any."""
+
+    subject: str
+    key: str
+    tag: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What is kept of an answer, and what is to be done: see `redis_scripts`.
+
+    `state` is `kept`, `same`, `cold`, `build`, `wait` or `new`; `off` without Redis.
+    """
+
+    wanted: Wanted
+    state: str = "off"
+    generation: bytes | None = None
+    kept: bytes | None = None
+    at_s: float = 0.0  # of the monotonic clock
+
+
+def admit(
+    key: str, *, subject: str, buckets: Sequence[Bucket], wanted: Wanted
+) -> tuple[Reading, Verdict | None, Found]:
+    """What `read_and_take` does, with a look for an answer if a request was granted. One round
+    trip for all, two where a subject has no generation."""
+    at_s = time.monotonic()
+    found = None
+    if not missed.is_blind:
+        found = _guarded(lambda redis: _run_admit(redis, key, subject, buckets, wanted))
+    if found is None:
+        return Reading(subject, key, None, None, at_s), None, Found(wanted)
+    generation, value, *rest = found
+    reading = Reading(subject, key, _agreeing(value, generation), generation, at_s)
+    if reading.kept is None:
+        return reading, None, Found(wanted)
+    state, stamp, answer, *levels = rest
+    answered = Found(wanted, state.decode(), stamp, _agreeing(answer, stamp), at_s)
+    return reading, _verdict(buckets, levels), answered
+
+
+def _run_admit(
+    redis: Any, key: str, subject: str, buckets: Sequence[Bucket], wanted: Wanted
+) -> list[Any]:
+    keys = [
+        *_kept_at(subject, key),
+        _key(FIGURES),
+        *_kept_at(wanted.subject, wanted.key),
+        _key(f"seen:{wanted.subject}:{wanted.key}"),
+        _builder_key(wanted),
+        *_bucket_keys(buckets),
+    ]
+    found: list[Any] = _run_script(redis, scripts.ADMIT, keys, buckets, wanted.tag)
+    if found[0] is None:
+        found[0] = _started(redis, subject)
+    elif len(found) > 2 and found[2] == b"new":
+        _started(redis, wanted.subject)
+    return found
+
+
+def built(wanted: Wanted) -> Found:
+    """Whether an answer that another request was building is there now. One round trip."""
+    at_s = time.monotonic()
+    found = None
+    if not missed.is_blind:
+        found = _guarded(lambda redis: redis.mget(_kept_at(wanted.subject, wanted.key)))
+    generation, value = found or (None, None)
+    kept = _agreeing(value, generation)
+    return Found(wanted, "wait" if kept is None else "kept", generation, kept, at_s)
+
+
+def keep_answer(found: Found, answer: bytes) -> None:
+    """Keep an answer that this request was to build, for 48 to 60 s from its look at the cache on.
+    One round trip."""
+    lifetime_s = MAX_LIFETIME_S * random.uniform(0.8, 1.0)  # noqa: S311  no secret
+    left_ms = int(1000 * (lifetime_s - (time.monotonic() - found.at_s)))
+    if found.generation is None or left_ms <= 0:
+        return
+    wanted, kept = found.wanted, b"%b|%b" % (found.generation, answer)
+
+    def write(redis: Any) -> None:
+        with redis.pipeline(transaction=False) as pipe:
+            pipe.set(_value_key(wanted.subject, wanted.key), kept, px=left_ms)
+            pipe.set(_key(f"seen:{wanted.subject}:{wanted.key}"), 1, px=scripts.SEEN_MS)
+            pipe.delete(_builder_key(wanted))
+            pipe.execute()
+
+    _guarded(write)
+
+
+def _builder_key(wanted: Wanted) -> str:
+    return _key(f"builder:{wanted.subject}:{wanted.key}")
+
+
+def bump(subject: str) -> None:
+    """Make every value of a subject wrong: what it is made of has changed, and is committed. One
+    round trip."""
+    _bump([subject])
 
 
 # --- The connection -------------------------------------------------------------------------------

@@ -83,6 +83,7 @@ class ApiSchema(AutoSchema):
             filters=listing is not None,
             pages=listing is not None and self.action == "list",
             matches=listing is not None and any(each.matches for each in listing.accesses),
+            weakly=self.action in self.view.weak,
             tagged=self.action != "list" and _has_version(self._answer),
             conditional=writes and self.action in self.view.conditional,
             validates=writes and self.action != "destroy",
@@ -157,7 +158,7 @@ class ApiSchema(AutoSchema):
             found.append(IF_MATCH)
         if traits.keyed:
             found.append(IDEMPOTENCY_KEY)
-        if traits.tagged and not traits.writes:
+        if traits.weakly or (traits.tagged and not traits.writes):
             found.append(IF_NONE_MATCH)
         return found
 
@@ -191,10 +192,12 @@ class ApiSchema(AutoSchema):
         answer = self._answer
         if answer is None:
             return {"204": {"description": "Done.", "headers": response_headers(headers)}}
+        headers += ["Cache-Status"] if self.action in self.view.kept else []
+        headers += ["WeakETag"] if traits.weakly else ["ETag"] if traits.tagged else []
         if self.action == "list":
-            body = self._page(answer)
-            return {"200": _response("A page.", body, [*headers, *(["Link"] * traits.pages)])}
-        headers += ["ETag"] if traits.tagged else []
+            page = [*headers, *(["Link"] * traits.pages)]
+            found = {"200": _response("A page.", self._page(answer), page)}
+            return found | (_unchanged(headers) if traits.weakly else {})
         headers += ["Link"] if "next" in answer.fields else []
         body = {
             "schema": self._shown(answer),
@@ -210,9 +213,8 @@ class ApiSchema(AutoSchema):
                 str(partly): _response("Each item by itself: see `results`.", body, headers),
             }
         found = {"200": _response("As it is now.", body, headers)}
-        if traits.tagged and not traits.writes:
-            unchanged = {"description": "The client has it.", "headers": response_headers(headers)}
-            found["304"] = unchanged
+        if traits.weakly or (traits.tagged and not traits.writes):
+            found |= _unchanged(headers)
         return found
 
     def _page(self, answer: serializers.Serializer[Any]) -> Schema:
@@ -341,6 +343,10 @@ def _has_version(serializer: Any) -> bool:
 def _example_of(serializer: Any) -> Mapping[str, Any]:
     example: Mapping[str, Any] = getattr(serializer, "example", {})
     return {name: example[name] for name in serializer.fields if name in example}
+
+
+def _unchanged(headers: list[str]) -> dict[str, Schema]:
+    return {"304": {"description": "The client has it.", "headers": response_headers(headers)}}
 
 
 def _response(description: str, body: Schema, headers: list[str]) -> Schema:

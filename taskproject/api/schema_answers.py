@@ -23,6 +23,7 @@ class Traits:
     pages: bool = False
     matches: bool = False  # may meet more rows than can be sorted
     tagged: bool = False  # shows one object with its entity tag
+    weakly: bool = False  # is tagged by what it says
     conditional: bool = False  # honours If-Match
     validates: bool = False  # refuses values, sent or stored
     keyed: bool = False  # takes an Idempotency-Key
@@ -102,8 +103,8 @@ def problem_responses(traits: Traits) -> Iterator[tuple[int, str, dict[str, Any]
 
 
 def response_headers(names: Iterable[str]) -> dict[str, dict[str, str]]:
-    """Headers of a response, by reference."""
-    return {name: {"$ref": f"#/components/headers/{name}"} for name in names}
+    """Headers of a response, by reference; `WeakETag` is another kind of `ETag`."""
+    return {name.removeprefix("Weak"): {"$ref": f"#/components/headers/{name}"} for name in names}
 
 
 def _problem_response(status: int, codes: list[str]) -> dict[str, Any]:
@@ -242,6 +243,17 @@ HEADERS: Final[dict[str, dict[str, Any]]] = {
         "required": True,
         "schema": {"type": "string", "pattern": f'^"{_TAG}"$'},
         "example": '"3-0f4c2b1d9e8a7765"',
+    },
+    "WeakETag": {
+        "description": "A digest of what is answered, whoever asks.",
+        "required": True,
+        "schema": {"type": "string", "pattern": '^W/"[0-9a-f]{16}"$'},
+        "example": 'W/"0f4c2b1d9e8a7765"',
+    },
+    "Cache-Status": {
+        "description": "Whether the answer had been kept, where that was looked for (RFC 9211).",
+        "schema": {"type": "string"},
+        "example": "taskproject; hit; detail=kept",
     },
     "Location": {
         "description": "The address of what was made.",

@@ -19,7 +19,7 @@ from django.conf import settings
 
 from taskproject import caching
 from taskproject.buckets import Bucket, Verdict
-from taskproject.caching import Reading
+from taskproject.caching import Found, Reading, Wanted
 
 REMEMBERED_S: Final = 30
 PREFIX_LENGTH: Final = 8
@@ -81,21 +81,37 @@ def token_label(token_digest: bytes) -> str:
     return f"token:{token_digest[:8].hex()}"
 
 
-def recall_token(
-    tenant_id: int, token_digest: bytes, *, counted: bool = False
-) -> tuple[Identity | None, Reading, Verdict | None]:
-    """Whom a token was found to speak for within the last 30 s, and if the request is to be
-    `counted`, whether it may be sent. One round trip, no SQL.
+def recall_token(tenant_id: int, token_digest: bytes) -> tuple[Identity | None, Reading]:
+    """Whom a token was found to speak for within the last 30 s. One round trip, no SQL.
 
-    None if that is not known; `remember` then takes the reading, and nothing has been counted.
+    None if that is not known; `remember` then takes the reading.
     """
-    buckets = buckets_of(tenant_id, token_label(token_digest)) if counted else ()
-    reading, verdict = caching.read_and_take(
-        f"token:{token_digest.hex()}",
-        subject=_tenant_access(tenant_id),
-        buckets=buckets,
-    )
-    return _identity(reading.kept), reading, verdict if counted else None
+    reading = caching.read(_token_key(token_digest), subject=_tenant_access(tenant_id))
+    return _identity(reading.kept), reading
+
+
+def recall_caller(
+    tenant_id: int, token_digest: bytes, wanted: Wanted | None
+) -> tuple[Identity | None, Reading, Verdict | None, Found | None]:
+    """The same, with whether the token may send a request now, which is counted, and with what is
+    kept of the answer that it wants. One round trip for all of it, no SQL.
+
+    Where it is not known whom the token speaks for, nothing has been counted or looked for.
+    """
+    key, subject = _token_key(token_digest), _tenant_access(tenant_id)
+    buckets = buckets_of(tenant_id, token_label(token_digest))
+    found = None
+    if wanted is None:
+        reading, verdict = caching.read_and_take(key, subject=subject, buckets=buckets)
+    else:
+        reading, verdict, found = caching.admit(
+            key, subject=subject, buckets=buckets, wanted=wanted
+        )
+    return _identity(reading.kept), reading, verdict, found
+
+
+def _token_key(token_digest: bytes) -> str:
+    return f"token:{token_digest.hex()}"
 
 
 def recall_member(user_id: int, slug: str) -> tuple[Identity | None, Reading]:

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import dataclass
+
 from django.db import connection
 
 from taskproject.buckets import Verdict
+from taskproject.caching import Found, Reading, Wanted
 from taskproject.db.context import adopt_tenant
 from taskproject.tenancy import credentials
 from taskproject.tenancy.credentials import Identity
@@ -38,29 +42,54 @@ def token_authenticate(*, text: str) -> Identity | None:
     also notes the use, at most once a minute. The statement runs behind the walls of the tenant
     that the token names, and nobody else's row can be found there.
     """
-    return _authenticated(text, counted=False)[0]
-
-
-def token_admit(*, text: str) -> tuple[Identity | None, Verdict | None]:
-    """The same, with whether the token may send a request now. That is counted in the same round
-    trip if the token was checked within 30 s; else there is no verdict yet."""
-    return _authenticated(text, counted=True)
-
-
-def _authenticated(text: str, *, counted: bool) -> tuple[Identity | None, Verdict | None]:
     tenant_id = credentials.named_tenant(text)
     if tenant_id is None:
-        return None, None
+        return None
     token_digest = credentials.digest(text)
-    identity, reading, verdict = credentials.recall_token(tenant_id, token_digest, counted=counted)
+    identity, reading = credentials.recall_token(tenant_id, token_digest)
+    return _checked(identity, reading, tenant_id, token_digest)
+
+
+@dataclass(frozen=True, slots=True)
+class Admission:
+    """Who sends a request; whether it may be sent, if that is known yet; and what is kept of its
+    answer, if that was looked for."""
+
+    identity: Identity
+    verdict: Verdict | None
+    found: Found | None
+
+
+def token_admit(
+    *, text: str, wants: Callable[[int, bytes], Wanted | None] = lambda tenant_id, digest: None
+) -> Admission | None:
+    """The same, with whether the token may send a request now. That is counted in the same round
+    trip if the token was checked within 30 s; else there is no verdict yet.
+
+    `wants` names the answer that may be kept, by the id of the tenant and the token's digest.
+    """
+    tenant_id = credentials.named_tenant(text)
+    if tenant_id is None:
+        return None
+    token_digest = credentials.digest(text)
+    wanted = wants(tenant_id, token_digest)
+    identity, reading, verdict, found = credentials.recall_caller(tenant_id, token_digest, wanted)
+    checked = _checked(identity, reading, tenant_id, token_digest)
+    return Admission(checked, verdict, found) if checked else None
+
+
+def _checked(
+    identity: Identity | None, reading: Reading, tenant_id: int, token_digest: bytes
+) -> Identity | None:
+    """The identity that was recalled, or what the database says; its tenant is the active one."""
     adopt_tenant(tenant_id)
     if identity is None or identity.expired:
         identity = _token_check(tenant_id, token_digest)
         if identity is None:
             adopt_tenant(None)
-            return None, None
+            return None
         credentials.remember(reading, identity)
-    return identity, verdict
+    return identity
 
 
 def _token_check(tenant_id: int, token_digest: bytes) -> Identity | None:

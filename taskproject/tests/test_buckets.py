@@ -17,6 +17,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from taskproject import buckets, caching
+from taskproject.breaker import Breaker, MissedBumps
 from taskproject.buckets import Bucket, Level, LocalBuckets, Verdict
 from taskproject.tests.cached import Clock, redis
 from taskproject.tests.outages import (
@@ -37,8 +38,8 @@ OURS = Bucket("tenant", "7", 8)
 @pytest.fixture(autouse=True)
 def fresh(monkeypatch: pytest.MonkeyPatch) -> None:
     """No test leaves an open breaker or a used bucket to the next."""
-    monkeypatch.setattr(caching, "breaker", caching.Breaker())
-    monkeypatch.setattr(caching, "missed", caching.MissedBumps())
+    monkeypatch.setattr(caching, "breaker", Breaker())
+    monkeypatch.setattr(caching, "missed", MissedBumps())
     monkeypatch.setattr(caching, "local_buckets", LocalBuckets())
 
 

@@ -13,6 +13,7 @@ import pytest
 from redis.exceptions import ConnectionError as CacheDown
 
 from taskproject import caching, redis_line
+from taskproject.breaker import Breaker, MissedBumps
 from taskproject.buckets import Bucket
 from taskproject.tests.cached import (
     SUBJECT,
@@ -40,8 +41,8 @@ from taskproject.tests.outages import (
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     """The clock of a breaker that nothing has happened to yet, and of no missed bumps."""
     clock = Clock()
-    monkeypatch.setattr(caching, "breaker", caching.Breaker(clock))
-    monkeypatch.setattr(caching, "missed", caching.MissedBumps(clock))
+    monkeypatch.setattr(caching, "breaker", Breaker(clock))
+    monkeypatch.setattr(caching, "missed", MissedBumps(clock))
     return clock
 
 
@@ -359,7 +360,7 @@ def test_another_outage_is_another_line(
 
 def test_the_breaker_counts_by_itself() -> None:
     clock = Clock()
-    breaker = caching.Breaker(clock)
+    breaker = Breaker(clock)
 
     for _ in range(3):
         breaker.fail(CacheDown("down"))

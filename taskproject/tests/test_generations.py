@@ -13,6 +13,7 @@ import pytest
 from django.db import transaction
 
 from taskproject import caching
+from taskproject.breaker import MAX_LIFETIME_S, MISSED_MAX, Breaker, MissedBumps
 from taskproject.caching import Reading
 from taskproject.tests.cached import (
     SUBJECT,
@@ -36,8 +37,8 @@ from taskproject.tests.outages import (
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     """The clock of a breaker that nothing has happened to yet, and of no missed bumps."""
     clock = Clock()
-    monkeypatch.setattr(caching, "breaker", caching.Breaker(clock))
-    monkeypatch.setattr(caching, "missed", caching.MissedBumps(clock))
+    monkeypatch.setattr(caching, "breaker", Breaker(clock))
+    monkeypatch.setattr(caching, "missed", MissedBumps(clock))
     return clock
 
 
@@ -277,7 +278,7 @@ def test_a_missed_bump_is_made_once(clock: Clock, tmp_path: Path) -> None:
 
 
 def test_a_bump_that_is_missed_again_while_it_is_made_stays_due() -> None:
-    missed = caching.MissedBumps()
+    missed = MissedBumps()
     missed.note(["a", "b"])
 
     made = missed.due()
@@ -288,27 +289,27 @@ def test_a_bump_that_is_missed_again_while_it_is_made_stays_due() -> None:
 
 
 def test_a_thousand_missed_bumps_are_remembered(tmp_path: Path) -> None:
-    subjects = [f"access:{number}" for number in range(caching.MISSED_MAX)]
+    subjects = [f"access:{number}" for number in range(MISSED_MAX)]
     for subject in subjects:
         put("old", "k", subject)
     with cache_refused(tmp_path):
         bump(*subjects)
 
-    assert len(caching.missed.due()) == caching.MISSED_MAX
+    assert len(caching.missed.due()) == MISSED_MAX
     assert {get("k", subject) for subject in subjects} == {None}
 
 
 def test_beyond_a_thousand_nothing_is_read_until_all_that_was_kept_has_expired(
     clock: Clock, tmp_path: Path
 ) -> None:
-    subjects = [f"access:{number}" for number in range(caching.MISSED_MAX + 1)]
+    subjects = [f"access:{number}" for number in range(MISSED_MAX + 1)]
     put("old", "k", "access:7")
     with cache_refused(tmp_path):
         bump(*subjects)
 
     assert caching.missed.due() == {}
     put("new", "l", "access:7")
-    clock.now_s += caching.MAX_LIFETIME_S - 0.1
+    clock.now_s += MAX_LIFETIME_S - 0.1
     assert (get("k", "access:7"), get("l", "access:7")) == (None, None)
     clock.now_s += 0.1
     put("new", "l", "access:7")

@@ -12,6 +12,7 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
 from taskproject import caching
+from taskproject.breaker import Breaker
 from taskproject.tests.cached import (
     get,
 )
@@ -25,7 +26,7 @@ from taskproject.tests.outages import (
 @pytest.fixture(autouse=True)
 def fresh_breaker(monkeypatch: pytest.MonkeyPatch) -> None:
     """No test leaves an open breaker to the next."""
-    monkeypatch.setattr(caching, "breaker", caching.Breaker())
+    monkeypatch.setattr(caching, "breaker", Breaker())
 
 
 pages = pytest.mark.parametrize("address", ["/livez", "/readyz"])

@@ -28,6 +28,7 @@ class LabelViewSet(TenantViewSet):
 
     serializer_class = LabelSerializer
     listings: ClassVar = {"list": LABELS}
+    kept: ClassVar = frozenset({"list"})
     requirements: ClassVar = dict.fromkeys(("create", "partial_update", "destroy"), MANAGE)
     places: ClassVar = {**TenantViewSet.places, "label_id": row_id("The label, by its id.")}
 
@@ -70,6 +71,7 @@ class TaskLabelViewSet(TenantViewSet):
 
     serializer_class = LabelSerializer
     sparse: ClassVar = frozenset()
+    weak: ClassVar = frozenset()
     answers: ClassVar = {"update": None}
     conditional: ClassVar = frozenset()
     places: ClassVar = {**_OF_TASK, **LabelViewSet.places}

@@ -36,6 +36,9 @@ class TaskViewSet(TenantViewSet):
     serializer_class = TaskSerializer
     listings: ClassVar = {"list": TASKS, "count": TASKS}
     answers: ClassVar = {"count": CountSerializer, "summary": SummarySerializer}
+    kept: ClassVar = frozenset({"list", "count", "summary"})
+    weak: ClassVar = kept
+    personal: ClassVar = frozenset({"summary"})
     places: ClassVar = {**TenantViewSet.places, "task": TASK, "task_id": TASK_ID}
 
     def get_serializer_class(self) -> Any:
@@ -125,13 +128,13 @@ class TaskViewSet(TenantViewSet):
         """How many tasks there are with those filters. It stops at 1,000 and says so."""
         choice = TASKS.choose_unordered(request.query_params, actor_id=self.actor_id)
         rows = choice.range.applied(choice.rows(), choice.keyset.columns[0])
-        return Response(_counted(capped_count(rows, limit=COUNT_LIMIT)))
+        return self.told(_counted(capped_count(rows, limit=COUNT_LIMIT)))
 
     def summary(self, request: Request, **kwargs: Any) -> Response:
         """How many tasks are in each status, how many open ones are overdue, and how many open ones
         are the caller's. Each number stops at 1,000."""
         numbers = selectors.task_summary(user_id=self.actor_id, limit=COUNT_LIMIT)
-        return Response(
+        return self.told(
             {
                 "status": {status.label: _counted(n) for status, n in numbers.by_status.items()},
                 "overdue": _counted(numbers.overdue),

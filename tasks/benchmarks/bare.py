@@ -35,7 +35,7 @@ def page_of_tasks(environ: dict[str, Any], start_response: Callable[..., Any]) -
     if tenant_id is None:
         raise ValueError(text)
     digest = credentials.digest(text)
-    identity, _, verdict = credentials.recall_token(tenant_id, digest, counted=True)
+    identity, _, verdict, _ = credentials.recall_caller(tenant_id, digest, None)
     if identity is None:  # every 30 s
         identity = identities.token_authenticate(text=text)
         label = credentials.token_label(digest)

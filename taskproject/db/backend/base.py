@@ -16,6 +16,7 @@ from django.core.exceptions import ImproperlyConfigured
 from django.db.backends.base.base import NO_DB_ALIAS
 from django.db.backends.postgresql import base
 
+from taskproject.db import changes
 from taskproject.db.backend.creation import DatabaseCreation
 from taskproject.db.backend.cursors import (
     SessionBoundCursor,
@@ -51,6 +52,7 @@ class DatabaseWrapper(base.DatabaseWrapper):
         super().__init__(*args, **kwargs)
         self._app_settings: dict[str, Any] | None = None
         self._params: tuple[Any, dict[str, Any]] = None, {}
+        self.execute_wrappers.append(changes.watch)
 
     @property
     def app_role(self) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from functools import partial
 from typing import Any
 
 from django.utils.functional import SimpleLazyObject
@@ -10,7 +11,9 @@ from rest_framework import authentication
 from rest_framework.exceptions import AuthenticationFailed, NotAuthenticated, NotFound
 from rest_framework.request import Request
 
+from taskproject.answers import wanted_by
 from taskproject.api.problems import RateLimited
+from taskproject.caching import Wanted
 from taskproject.tenancy import identities
 from taskproject.tenancy.credentials import Identity
 from taskproject.tenancy.models import User
@@ -29,14 +32,16 @@ class TokenAuthentication(authentication.BaseAuthentication):
         keyword, _, text = request.headers.get("Authorization", "").partition(" ")
         if keyword.lower() != self.keyword.lower():
             return None
-        identity, verdict = identities.token_admit(text=text.strip())
-        if identity is None:
+        admission = identities.token_admit(text=text.strip(), wants=partial(wanted_answer, request))
+        if admission is None:
             raise AuthenticationFailed("The token is unknown, expired or revoked.")
+        identity, verdict = admission.identity, admission.verdict
         if identity.tenant_slug != addressed_tenant(request):
             if verdict is not None and not verdict.granted:
                 raise RateLimited(verdict.wait_s)
             raise NotFound
         request.rate_limit = verdict  # type: ignore[attr-defined]
+        request.found_answer = admission.found  # type: ignore[attr-defined]
         return SimpleLazyObject(lambda: _user(identity)), identity  # type: ignore[return-value]
 
     def authenticate_header(self, request: Request) -> str:
@@ -73,6 +78,22 @@ class SessionAuthentication(authentication.SessionAuthentication):
         asked = copy.copy(request._request)
         asked.method = "PUT" if asked.method == "POST" else asked.method
         super().enforce_csrf(asked)  # type: ignore[arg-type]
+
+
+def wanted_answer(request: Request, tenant_id: int, token_digest: bytes) -> Wanted | None:
+    """The answer that a request wants, where its view has it kept; None for any other."""
+    view: Any = request.parser_context["view"]
+    asked = request._request
+    if asked.method not in ("GET", "HEAD") or view.action not in view.kept:
+        return None
+    query = asked.META.get("QUERY_STRING", "")
+    personal = view.action in view.personal or "=me" in query
+    return wanted_by(
+        tenant_id,
+        f"{asked.scheme}://{asked.get_host()}{asked.path}?{query}",
+        asker=token_digest.hex() if personal else "",
+        tag=asked.META.get("HTTP_IF_NONE_MATCH", "").strip(),
+    )
 
 
 def addressed_tenant(request: Request) -> Any:

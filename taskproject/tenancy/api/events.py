@@ -20,6 +20,7 @@ class EventsViewSet(TenantViewSet):
 
     serializer_class = EventSerializer
     sparse: ClassVar = frozenset()
+    weak: ClassVar = frozenset()
 
     def shown_rows(self, rows: Sequence[Event]) -> Any:
         words = {"people": people_in(rows), "sees_tokens": MANAGE.met_by(self.identity)}

@@ -20,6 +20,7 @@ from rest_framework.response import Response
 from rest_framework.serializers import Serializer
 from rest_framework.viewsets import GenericViewSet
 
+from taskproject import answers
 from taskproject.api.bodies import BodyType, body_type
 from taskproject.api.conditional import entity_tag, expected_version, is_fresh
 from taskproject.api.dispatch import LeanAPIView, Negotiation
@@ -32,6 +33,7 @@ from taskproject.api.projection import Projection, projection_of, row_statement
 from taskproject.api.registry import Listing
 from taskproject.api.rendering import WrittenJSON, WrittenResponse
 from taskproject.api.sparse import members_asked, sparse_parameters
+from taskproject.caching import Found
 from taskproject.db.slots import Slot, tenant_of_slots
 from taskproject.db.statements import Statement, run
 from taskproject.db.values import storable_id
@@ -64,6 +66,10 @@ class TenantViewSet(LeanAPIView, RateLimitedView, GenericViewSet[Any]):
     status if all is well, with the second if each item is answered by itself; those in `files` with
     a file of that media type, such as the text behind it, whatever the client accepts. The rows
     that an action of `sparse` shows can be narrowed to some of their `members`.
+
+    Those in `weak` answer under a weak entity tag, a digest of what they say. Good answers of the
+    actions in `kept` may be kept for whoever asks the same, and those of
+    `personal` actions, which depend on who asks, for the same token.
     """
 
     serializer_class: type[Serializer[Any]]
@@ -71,6 +77,9 @@ class TenantViewSet(LeanAPIView, RateLimitedView, GenericViewSet[Any]):
     batches: ClassVar[Mapping[str, tuple[int, int]]] = {}
     files: ClassVar[Mapping[str, tuple[str, str]]] = {}
     sparse: ClassVar[frozenset[str]] = frozenset({"list", "retrieve"})
+    weak: ClassVar[frozenset[str]] = frozenset({"list"})
+    kept: ClassVar[frozenset[str]] = frozenset()
+    personal: ClassVar[frozenset[str]] = frozenset()
     members: tuple[str, ...] | None = None
     content_negotiation_class: type[BaseContentNegotiation] = Negotiation
     parser_classes = (BodyParser,)
@@ -87,6 +96,10 @@ class TenantViewSet(LeanAPIView, RateLimitedView, GenericViewSet[Any]):
         super().initial(request, *args, **kwargs)
         if "\0" in request._request.path_info:
             raise NotFound  # PostgreSQL can't even compare such a text
+        found: Found | None = getattr(request, "found_answer", None)
+        if found is not None and (found.state == "same" or answers.read(found)):
+            self._do_instead(partial(self._answer_found, found))
+            return
         if self._is_unconditional and request.headers.get("If-Match", "*") != "*":
             raise VersionMismatch("What this changes has no entity tag: leave If-Match out.")
         # A method that the address does not take has no action: 405, whatever the query says.
@@ -99,17 +112,51 @@ class TenantViewSet(LeanAPIView, RateLimitedView, GenericViewSet[Any]):
             StrictSerializer(data=members_of(request.data)).is_valid(raise_exception=True)
         if self.action is not None and (key := key_of(request)) is not None:
             self._do_once(key)
+        elif found is not None:
+            self._have_kept(found)
 
     def _do_once(self, key: str) -> None:
-        """Have the action done once for the key. It is what DRF will call when all is checked."""
-        method = str(self.request.method).lower()
-        action = getattr(self, method)
+        """Have the action done once for the key."""
+        action = self._handler
 
         def once(request: Request, **kwargs: Any) -> Any:
             work = partial(action, request, **kwargs)
             return done_once(work, request, key=key, user_id=self.actor_id)
 
-        setattr(self, method, once)
+        self._do_instead(once)
+
+    @property
+    def _handler(self) -> Callable[..., Any]:
+        """What answers the request: DRF looks for it, by the method, when all is checked."""
+        found: Callable[..., Any] = getattr(self, str(self.request.method).lower())
+        return found
+
+    def _do_instead(self, handler: Callable[..., Any]) -> None:
+        setattr(self, str(self.request.method).lower(), handler)
+
+    def _answer_found(self, found: Found, request: Request, **kwargs: Any) -> Any:
+        """Answer with what Redis had, or say that the client has it. No statement."""
+        response = Response(status=304, headers={"ETag": found.wanted.tag})
+        if (answer := answers.read(found)) is not None:
+            response = self._weak(answer.body, link=answer.link, tag=answer.tag)
+        response["Cache-Status"] = answers.cache_status(found, hit=True)
+        return response
+
+    def _have_kept(self, found: Found) -> None:
+        """Have the action done unless another request does it now, and its answer kept if it is
+        asked for often."""
+        action = self._handler
+
+        def once_for_all(request: Request, **kwargs: Any) -> Any:
+            if (waited := answers.waited(found)) is not None:
+                response = self._weak(waited.body, link=waited.link, tag=waited.tag)
+            else:
+                response = action(request, **kwargs)
+                answers.keep(found, response)
+            response["Cache-Status"] = answers.cache_status(found, hit=waited is not None)
+            return response
+
+        self._do_instead(once_for_all)
 
     def finalize_response(self, request: Any, *args: Any, **kwargs: Any) -> Any:
         response = super().finalize_response(request, *args, **kwargs)
@@ -294,7 +341,20 @@ class TenantViewSet(LeanAPIView, RateLimitedView, GenericViewSet[Any]):
             for name, url in links.items()
             if url
         )
+        if isinstance(body, WrittenJSON):
+            return self._weak(body.text, link=header)
         return _response(body, headers={"Link": header} if header else {})
+
+    def told(self, said: Mapping[str, Any]) -> Response:
+        """An answer that is no row and no list, under a weak entity tag. No statement."""
+        return self._weak(json.encode(said))
+
+    def _weak(self, body: bytes, *, link: str = "", tag: str = "") -> Response:
+        """What was asked for, under a weak entity tag; 304 if the client has it."""
+        headers = {"ETag": tag or answers.tag_of(body), **({"Link": link} if link else {})}
+        if is_fresh(self.request, headers["ETag"].removeprefix("W/")):
+            return Response(status=304, headers=headers)
+        return _response(WrittenJSON(body), headers=headers)
 
     def _link(self, cursor: str | None) -> str | None:
         if cursor is None:

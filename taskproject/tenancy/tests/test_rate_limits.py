@@ -16,6 +16,7 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
 from taskproject import caching
+from taskproject.breaker import Breaker, MissedBumps
 from taskproject.buckets import LocalBuckets
 from taskproject.db.context import no_tenant, tenant_context
 from taskproject.tenancy.identities import token_authenticate
@@ -39,8 +40,8 @@ pytestmark = pytest.mark.urls("taskproject.tenancy.tests.things")
 @pytest.fixture(autouse=True)
 def fresh(monkeypatch: pytest.MonkeyPatch) -> None:
     """No test leaves an open breaker or a used bucket to the next."""
-    monkeypatch.setattr(caching, "breaker", caching.Breaker())
-    monkeypatch.setattr(caching, "missed", caching.MissedBumps())
+    monkeypatch.setattr(caching, "breaker", Breaker())
+    monkeypatch.setattr(caching, "missed", MissedBumps())
     monkeypatch.setattr(caching, "local_buckets", LocalBuckets())
     Things.done.clear()
 

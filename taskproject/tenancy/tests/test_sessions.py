@@ -12,6 +12,7 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
 from taskproject import caching
+from taskproject.breaker import Breaker, MissedBumps
 from taskproject.db.context import current_tenant_id, no_tenant
 from taskproject.tenancy import credentials
 from taskproject.tenancy.identities import member_authenticate
@@ -38,8 +39,8 @@ pytestmark = pytest.mark.urls("taskproject.tenancy.tests.things")
 @pytest.fixture(autouse=True)
 def fresh(monkeypatch: pytest.MonkeyPatch) -> None:
     """No test leaves an open breaker or a missed bump to the next."""
-    monkeypatch.setattr(caching, "breaker", caching.Breaker())
-    monkeypatch.setattr(caching, "missed", caching.MissedBumps())
+    monkeypatch.setattr(caching, "breaker", Breaker())
+    monkeypatch.setattr(caching, "missed", MissedBumps())
     Things.done.clear()
 
 
@@ -306,7 +307,7 @@ def test_each_change_of_a_member_is_told_to_tokens_and_sessions(
 ) -> None:
     def generations() -> tuple[bytes | None, bytes | None]:
         _, session = credentials.recall_member(cast.bob.pk, "alpha")
-        _, token, _ = credentials.recall_token(cast.alpha.pk, b"")
+        _, token = credentials.recall_token(cast.alpha.pk, b"")
         return session.generation, token.generation
 
     seen = [generations()]

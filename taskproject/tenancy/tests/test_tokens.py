@@ -19,6 +19,7 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from taskproject import caching
+from taskproject.breaker import BREAKER_FAILURES, Breaker, MissedBumps
 from taskproject.db.context import current_tenant_id, no_tenant, tenant_context
 from taskproject.tenancy import credentials
 from taskproject.tenancy.credentials import Identity
@@ -42,8 +43,8 @@ URL = "/api/v1/tenants/alpha/tasks/"
 
 @pytest.fixture(autouse=True)
 def fresh_breaker(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(caching, "breaker", caching.Breaker())
-    monkeypatch.setattr(caching, "missed", caching.MissedBumps())
+    monkeypatch.setattr(caching, "breaker", Breaker())
+    monkeypatch.setattr(caching, "missed", MissedBumps())
 
 
 @pytest.fixture
@@ -312,7 +313,7 @@ class TestAtOnce:
     ) -> None:
         """A reader asked the database before the revocation and remembers the answer after it."""
         digest = credentials.digest(issued.text)
-        _, reading, _ = credentials.recall_token(cast.alpha.pk, digest)
+        _, reading = credentials.recall_token(cast.alpha.pk, digest)
         late = authenticate(issued.text)
         assert late is not None
         revoke(issued.token, django_capture_on_commit_callbacks)
@@ -415,7 +416,7 @@ class TestWithoutACache:
     ) -> None:
         for _ in range(10):
             assert authenticate(issued.text) is not None
-        assert len(dead_cache) == caching.BREAKER_FAILURES
+        assert len(dead_cache) == BREAKER_FAILURES
 
     def test_a_revoked_one_stops(
         self,
