@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 import msgspec
@@ -19,10 +19,12 @@ from django.db import connection
 from taskproject import caching
 from taskproject.caching import Found, Wanted
 from taskproject.db.changes import tenant_changed
+from taskproject.recent import Recent
 
 WAIT_S: Final = 0.25  # for an answer that another request builds
 _LOOK_EVERY_S: Final = 0.01
 _DIGEST_BYTES: Final = 16
+_OVERHEAD_BYTES: Final = 500  # of what is held, besides its texts
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +34,10 @@ class Answer:
     body: bytes
     tag: str
     link: str = ""
+
+
+# Answers that this process need not fetch again: Redis says of each whether it is still the same.
+recent: Final[Recent[Answer]] = Recent(max_bytes=8 * 1024 * 1024, lifetime_s=60)
 
 
 def tag_of(body: bytes) -> str:
@@ -47,7 +53,10 @@ def wanted_by(tenant_id: int, address: str, *, asker: str = "", tag: str = "") -
         return None
     asked = f"{address}\n{asker}".encode(errors="surrogatepass")
     key = hashlib.blake2b(asked, digest_size=_DIGEST_BYTES).hexdigest()
-    return Wanted(_subject(tenant_id), key, tag)
+    wanted = Wanted(_subject(tenant_id), key, tag)
+    if not tag and (held := recent.get(_held_as(wanted))) is not None:
+        return replace(wanted, tag=held.tag)
+    return wanted
 
 
 def cache_status(found: Found, *, hit: bool) -> str:
@@ -56,8 +65,24 @@ def cache_status(found: Found, *, hit: bool) -> str:
 
 
 def read(found: Found) -> Answer | None:
-    """The answer that was found; None if the client has it, or if nothing is there."""
-    return None if found.kept is None else _read(found.kept)
+    """The answer that was found, by Redis or, if that says it is the same, in this process; None if
+    nothing was found, or what the client has."""
+    if found.state == "same":
+        held = recent.get(_held_as(found.wanted))
+        return held if held is not None and held.tag == found.wanted.tag else None
+    answer = None if found.kept is None else _read(found.kept)
+    if answer is not None:
+        _hold(found.wanted, answer)
+    return answer
+
+
+def _hold(wanted: Wanted, answer: Answer) -> None:
+    size_bytes = len(answer.body) + len(answer.link) + _OVERHEAD_BYTES
+    recent.put(_held_as(wanted), answer, size_bytes=size_bytes)
+
+
+def _held_as(wanted: Wanted) -> str:
+    return f"{wanted.subject}:{wanted.key}"
 
 
 def waited(found: Found) -> Answer | None:
@@ -76,6 +101,7 @@ def keep(found: Found, response: Any) -> None:
         headers = response.headers
         answer = Answer(bytes(response.content), headers["ETag"], headers.get("Link", ""))
         caching.keep_answer(found, _written(answer))
+        _hold(found.wanted, answer)
 
 
 # What is kept: the tag, which Redis compares, the link as JSON, and the body.

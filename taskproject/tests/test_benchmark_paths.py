@@ -37,6 +37,7 @@ def test_it_measures_every_path_and_leaves_nothing_behind(tmp_path: Path) -> Non
     figures = json.loads(file.read_text())
     assert {name: sorted(paths) for name, paths in figures.items()} == {
         "page of 50": ["api", "bare", "stock"],
+        "kept": ["kept", "stock", "unchanged"],
         "depth": ["page 1", "page 18", "page 2"],
         "members": ["fields", "labels", "whole"],
         "detail": ["api", "stock"],

@@ -16,6 +16,7 @@ from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
 from django.test import Client
 from django.urls import path
 
+from taskproject.db import changes
 from taskproject.telemetry import (
     JSONFormatter,
     LineFormatter,
@@ -282,7 +283,7 @@ def test_statements_of_one_request_are_not_counted_in_the_next(
     client.get("/quiet/")
 
     assert fields(caplog)["statements"] == 0
-    assert connection.execute_wrappers == []
+    assert connection.execute_wrappers == [changes.watch]
 
 
 def test_a_failed_statement_counts_too(client: Client, caplog: pytest.LogCaptureFixture) -> None:

@@ -90,7 +90,8 @@ def _complete(client: _Client, status: int) -> bool:
         if head[9:12] != b"%d" % status:
             raise BadAnswer(bytes(client.received).decode(errors="replace"))
         length = head.partition(b"content-length:")[2].partition(b"\r\n")[0]
-        client.expected_bytes = end + len(_HEAD_END) + int(length or b"0")
+        has_body = status != 304  # whatever it says of the length of the whole
+        client.expected_bytes = end + len(_HEAD_END) + int(length or b"0") * has_body
     if len(client.received) < client.expected_bytes:
         return False
     client.received.clear()
@@ -98,9 +99,11 @@ def _complete(client: _Client, status: int) -> bool:
     return True
 
 
-def request_bytes(method: str, path: str, *, token: str, body: bytes | None = None) -> bytes:
-    """A request as it stands on the wire."""
-    head = f"{method} {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nAuthorization: Bearer {token}\r\n"
+def request_bytes(
+    method: str, path: str, *, token: str, body: bytes | None = None, more: str = ""
+) -> bytes:
+    """A request as it stands on the wire; `more` are further headers, each with its line end."""
+    head = f"{method} {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nAuthorization: Bearer {token}\r\n{more}"
     if body is not None:
         head += f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n"
     return head.encode() + b"\r\n" + (body or b"")

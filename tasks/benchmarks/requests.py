@@ -5,8 +5,9 @@ from __future__ import annotations
 import itertools
 import json
 import re
-from dataclasses import dataclass
-from http.client import HTTPConnection
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from http.client import HTTPConnection, HTTPResponse
 from typing import Any, Final
 from urllib.parse import urlsplit
 
@@ -20,7 +21,7 @@ from tasks.models import LIVE, Task
 API: Final = "/api/v1/tenants/{}/tasks/"
 STOCK: Final = "/stock/v1/tenants/{}/tasks/"
 BARE: Final = "/bare/v1/tenants/{}/tasks/"
-OPERATIONS: Final = ("page-of-50", "depth", "members", "detail", "create", "patch")
+OPERATIONS: Final = ("page-of-50", "kept", "depth", "members", "detail", "create", "patch")
 _TENANTS: Final = 5
 _TASKS: Final = 200
 _DEEP_PAGE: Final = 10_000
@@ -56,13 +57,14 @@ API_TO_BARE: Final = Ratio("api/bare server CPU", "server_cpu_us", "api", "bare"
 
 @dataclass(frozen=True, slots=True)
 class Operation:
-    """One kind of request: the paths that answer it, by name, each with what it is sent; and what
-    is told of them."""
+    """One kind of request: the paths that answer it, by name, each with what it is sent; what is
+    told of them; and which of them answer with another status."""
 
     name: str
     status: int
     paths: dict[str, list[bytes]]
     ratios: tuple[Ratio, ...] = API_TO_STOCK
+    other_statuses: Mapping[str, int] = field(default_factory=dict)
 
 
 def callers() -> list[Caller]:
@@ -92,6 +94,7 @@ def operations(port: int, by: list[Caller]) -> list[Operation]:
             },
             (*API_TO_STOCK, API_TO_BARE),
         ),
+        _kept(port, by),
         _depth(port, by[0]),
         _members(by),
         Operation("detail", 200, {"api": _details(by, API), "stock": _details(by, STOCK)}),
@@ -100,15 +103,38 @@ def operations(port: int, by: list[Caller]) -> list[Operation]:
     ]
 
 
-def _pages(port: int, by: list[Caller], address: str) -> list[bytes]:
-    """Seven requests for the first page to three for the second."""
+def _pages(
+    port: int, by: list[Caller], address: str, *, fresh: bool = True, tagged: bool = False
+) -> list[bytes]:
+    """Seven requests for the first page to three for the second; for pages that may have been kept
+    unless they are to be `fresh`, and with their entity tags if they are `tagged`."""
     found = []
     for caller in by:
         first = address.format(caller.slug)
         second = urlsplit(_asked(port, caller, first)["next"])
-        found += [_get(caller, first)] * 7
-        found += [_get(caller, f"{second.path}?{second.query}")] * 3
+        for path, number in ((first, 7), (f"{second.path}?{second.query}", 3)):
+            tag = _tag(port, caller, path) if tagged else ""
+            found += [_get(caller, path, fresh=fresh, tag=tag)] * number
     return _mixed(found, 10)
+
+
+def _kept(port: int, by: list[Caller]) -> Operation:
+    """The same pages as they were kept, and where the client has them already."""
+    return Operation(
+        "kept",
+        200,
+        {
+            "kept": _pages(port, by, API, fresh=False),
+            "unchanged": _pages(port, by, API, fresh=False, tagged=True),
+            "stock": _pages(port, by, STOCK),
+        },
+        (
+            Ratio("kept/stock requests/s", "requests_per_s", "kept", "stock"),
+            Ratio("unchanged/stock requests/s", "requests_per_s", "unchanged", "stock"),
+            Ratio("stock/kept server CPU", "server_cpu_us", "stock", "kept"),
+        ),
+        {"unchanged": 304},
+    )
 
 
 def _depth(port: int, caller: Caller) -> Operation:
@@ -210,18 +236,31 @@ def _mixed(requests: list[bytes], each: int) -> list[bytes]:
     return [requests[n] for start in range(each) for n in range(start, len(requests), each)]
 
 
-def _get(caller: Caller, path: str) -> bytes:
-    return request_bytes("GET", path, token=caller.token)
+def _get(caller: Caller, path: str, *, fresh: bool = True, tag: str = "") -> bytes:
+    more = "Cache-Control: no-cache\r\n" if fresh else ""
+    if tag:
+        more += f"If-None-Match: {tag}\r\n"
+    return request_bytes("GET", path, token=caller.token, more=more)
 
 
 def _asked(port: int, caller: Caller, path: str) -> Any:
+    return json.loads(_answer(port, caller, path)[1])
+
+
+def _tag(port: int, caller: Caller, path: str) -> str:
+    return _answer(port, caller, path)[0].headers["ETag"]
+
+
+def _answer(port: int, caller: Caller, path: str) -> tuple[HTTPResponse, bytes]:
     connection = HTTPConnection("127.0.0.1", port)
-    connection.request("GET", path, headers={"Authorization": f"Bearer {caller.token}"})
+    # The host stands in links, and so in what a tag is a digest of.
+    headers = {"Host": "127.0.0.1", "Authorization": f"Bearer {caller.token}"}
+    connection.request("GET", path, headers=headers)
     answer = connection.getresponse()
     body = answer.read()
     if answer.status != 200:
         raise RuntimeError(f"{path} answers {answer.status}: {body.decode()}")
-    return json.loads(body)
+    return answer, body
 
 
 def _json(body: dict[str, Any]) -> bytes:

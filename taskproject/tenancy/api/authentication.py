@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import copy
+import re
+from collections.abc import Collection
 from functools import partial
-from typing import Any
+from typing import Any, Final
 
 from django.utils.functional import SimpleLazyObject
 from rest_framework import authentication
@@ -17,6 +19,8 @@ from taskproject.caching import Wanted
 from taskproject.tenancy import identities
 from taskproject.tenancy.credentials import Identity
 from taskproject.tenancy.models import User
+
+_FRESH: Final = re.compile(r"\bno-(?:cache|store)\b", re.IGNORECASE)
 
 
 class TokenAuthentication(authentication.BaseAuthentication):
@@ -81,10 +85,14 @@ class SessionAuthentication(authentication.SessionAuthentication):
 
 
 def wanted_answer(request: Request, tenant_id: int, token_digest: bytes) -> Wanted | None:
-    """The answer that a request wants, where its view has it kept; None for any other."""
+    """The answer that a request wants, where its view has it kept; None for any other, and for a
+    client that does not want what was kept (RFC 9111 section 5.2.1)."""
     view: Any = request.parser_context["view"]
     asked = request._request
-    if asked.method not in ("GET", "HEAD") or view.action not in view.kept:
+    kept: Collection[str] = getattr(view, "kept", ())
+    if asked.method not in ("GET", "HEAD") or view.action not in kept:
+        return None
+    if _FRESH.search(asked.META.get("HTTP_CACHE_CONTROL", "")):
         return None
     query = asked.META.get("QUERY_STRING", "")
     personal = view.action in view.personal or "=me" in query

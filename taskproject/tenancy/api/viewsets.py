@@ -97,8 +97,8 @@ class TenantViewSet(LeanAPIView, RateLimitedView, GenericViewSet[Any]):
         if "\0" in request._request.path_info:
             raise NotFound  # PostgreSQL can't even compare such a text
         found: Found | None = getattr(request, "found_answer", None)
-        if found is not None and (found.state == "same" or answers.read(found)):
-            self._do_instead(partial(self._answer_found, found))
+        if found is not None and (answer := self._answer_in(found)) is not None:
+            self._do_instead(lambda *_, **__: answer)
             return
         if self._is_unconditional and request.headers.get("If-Match", "*") != "*":
             raise VersionMismatch("What this changes has no entity tag: leave If-Match out.")
@@ -134,11 +134,16 @@ class TenantViewSet(LeanAPIView, RateLimitedView, GenericViewSet[Any]):
     def _do_instead(self, handler: Callable[..., Any]) -> None:
         setattr(self, str(self.request.method).lower(), handler)
 
-    def _answer_found(self, found: Found, request: Request, **kwargs: Any) -> Any:
-        """Answer with what Redis had, or say that the client has it. No statement."""
-        response = Response(status=304, headers={"ETag": found.wanted.tag})
-        if (answer := answers.read(found)) is not None:
+    def _answer_in(self, found: Found) -> Response | None:
+        """The answer that was found, or that the client has it; None if it has to be made. No
+        statement."""
+        answer = answers.read(found)
+        if answer is not None:
             response = self._weak(answer.body, link=answer.link, tag=answer.tag)
+        elif found.state == "same" and "If-None-Match" in self.request.headers:
+            response = Response(status=304, headers={"ETag": found.wanted.tag})
+        else:
+            return None
         response["Cache-Status"] = answers.cache_status(found, hit=True)
         return response
 

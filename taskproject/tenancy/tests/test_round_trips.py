@@ -87,8 +87,18 @@ def test_a_statement_is_prepared_once_on_a_connection(
 def test_each_warm_request_costs_the_same(client: Client, wire: Relay) -> None:
     with wire.counting() as seen:
         for _ in range(10):
-            get(client)
+            assert client.get(URL, headers={"cache-control": "no-cache"}).status_code == 200
+            connection.close()
     assert seen.turns == 10
+
+
+def test_what_is_kept_asks_the_database_nothing(client: Client, wire: Relay) -> None:
+    for _ in range(3):
+        get(client)
+    with wire.counting() as seen:
+        for _ in range(10):
+            get(client)
+    assert seen.turns == 0
 
 
 def test_a_cold_token_costs_one_statement_more(client: Client, cast: Cast, wire: Relay) -> None:

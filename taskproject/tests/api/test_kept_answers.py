@@ -51,6 +51,14 @@ def fresh(monkeypatch: pytest.MonkeyPatch) -> None:
     """No test leaves an open breaker or a missed bump to the next."""
     monkeypatch.setattr(caching, "breaker", Breaker())
     monkeypatch.setattr(caching, "missed", MissedBumps())
+    monkeypatch.setattr(answers.recent, "max_bytes", 0)  # Redis alone, unless a test says else
+
+
+@pytest.fixture
+def remembering(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The process remembers answers, as it does."""
+    answers.recent.clear()
+    monkeypatch.setattr(answers.recent, "max_bytes", 1024 * 1024)
 
 
 @pytest.fixture
@@ -569,7 +577,9 @@ CHANGES: list[Callable[[Api, int], Any]] = [
 @settings(
     max_examples=2, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
-def test_with_the_cache_and_without_it_each_answer_is_the_same(api: Api, seed: int) -> None:
+def test_with_the_cache_and_without_it_each_answer_is_the_same(
+    api: Api, remembering: None, seed: int
+) -> None:
     """500 requests, reads and writes as they come; each read once with the cache, once without."""
     dice, states = random.Random(seed), Counter[str]()  # noqa: S311  no secret
     for step in range(500):
@@ -582,8 +592,47 @@ def test_with_the_cache_and_without_it_each_answer_is_the_same(api: Api, seed: i
         with no_cache():
             plain = api.get(address)
         assert as_sent(response) == as_sent(plain), (step, address)
-    assert states["kept"] > 50, states
+    assert states["same"] > 50, states
 
 
 def as_sent(response: Any) -> tuple[Any, ...]:
     return response.status_code, response.content, response.get("ETag"), response.get("Link")
+
+
+# --- In the process -------------------------------------------------------------------------------
+
+
+def test_what_the_process_has_is_not_fetched_again_and_ends_with_the_next_change(
+    cast: Cast, web: Project, api: Api, remembering: None
+) -> None:
+    body = kept(api, "tasks/")
+    assert [state(api, "tasks/") for _ in range(2)] == ["same", "same"]
+    assert api.get("tasks/").content == body
+
+    by_service(cast, web, api)
+
+    assert titles(api.get("tasks/")) == ["New"]
+
+
+def test_what_this_process_has_forgotten_meanwhile_is_made(
+    api: Api, remembering: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kept(api, "tasks/")
+    assert state(api, "tasks/") == "same"
+    read = answers.read
+
+    def forgetful(found: caching.Found) -> answers.Answer | None:
+        answers.recent.clear()
+        return read(found)
+
+    monkeypatch.setattr(answers, "read", forgetful)
+
+    response = api.get("tasks/")
+    assert (response.status_code, titles(response)) == (200, ["One"])
+
+
+def test_who_wants_it_fresh_asks_the_database(cast: Cast, web: Project, api: Api) -> None:
+    kept(api, "tasks/")
+
+    assert state(api, "tasks/", cache_control="no-cache") == "never"
+    assert state(api, "tasks/", cache_control="max-age=0") == "kept"
