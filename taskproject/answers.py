@@ -95,11 +95,9 @@ def waited(found: Found) -> Answer | None:
     return read(found)
 
 
-def keep(found: Found, response: Any) -> None:
+def keep(found: Found, answer: Answer | None) -> None:
     """Keep a good answer if this request was to build it for others. One round trip then."""
-    if found.state == "build" and response.status_code == 200 and "ETag" in response.headers:
-        headers = response.headers
-        answer = Answer(bytes(response.content), headers["ETag"], headers.get("Link", ""))
+    if found.state == "build" and answer is not None:
         caching.keep_answer(found, _written(answer))
         _hold(found.wanted, answer)
 

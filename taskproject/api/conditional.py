@@ -55,8 +55,9 @@ def expected_version(request: Request) -> int | None:
 
 
 def is_fresh(request: Request, tag: str) -> bool:
-    """Whether `If-None-Match` names the tag: the client has what would be sent."""
+    """Whether `If-None-Match` names the tag, weak or not: the client has what would be sent."""
     header = request.headers.get("If-None-Match", "").strip()
     if header == "*":
         return True
-    return any(found[2] == tag.strip('"') for found in _TAG.finditer(header))
+    named = tag.removeprefix("W/").strip('"')
+    return any(found[2] == named for found in _TAG.finditer(header))

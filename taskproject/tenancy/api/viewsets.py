@@ -21,6 +21,7 @@ from rest_framework.serializers import Serializer
 from rest_framework.viewsets import GenericViewSet
 
 from taskproject import answers
+from taskproject.answers import Answer
 from taskproject.api.bodies import BodyType, body_type
 from taskproject.api.conditional import entity_tag, expected_version, is_fresh
 from taskproject.api.dispatch import LeanAPIView, Negotiation
@@ -157,7 +158,7 @@ class TenantViewSet(LeanAPIView, RateLimitedView, GenericViewSet[Any]):
                 response = self._weak(waited.body, link=waited.link, tag=waited.tag)
             else:
                 response = action(request, **kwargs)
-                answers.keep(found, response)
+                answers.keep(found, getattr(response, "whole", None))
             response["Cache-Status"] = answers.cache_status(found, hit=waited is not None)
             return response
 
@@ -355,11 +356,16 @@ class TenantViewSet(LeanAPIView, RateLimitedView, GenericViewSet[Any]):
         return self._weak(json.encode(said))
 
     def _weak(self, body: bytes, *, link: str = "", tag: str = "") -> Response:
-        """What was asked for, under a weak entity tag; 304 if the client has it."""
-        headers = {"ETag": tag or answers.tag_of(body), **({"Link": link} if link else {})}
-        if is_fresh(self.request, headers["ETag"].removeprefix("W/")):
-            return Response(status=304, headers=headers)
-        return _response(WrittenJSON(body), headers=headers)
+        """What was asked for, under a weak entity tag; 304 if the client has it. All of it stays at
+        the response as `whole`, for those who have not."""
+        answer = Answer(body, tag or answers.tag_of(body), link)
+        headers = {"ETag": answer.tag, **({"Link": link} if link else {})}
+        if is_fresh(self.request, answer.tag):
+            response = Response(status=304, headers=headers)
+        else:
+            response = _response(WrittenJSON(body), headers=headers)
+        response.whole = answer  # type: ignore[attr-defined]
+        return response
 
     def _link(self, cursor: str | None) -> str | None:
         if cursor is None:

@@ -145,6 +145,18 @@ def test_one_of_several_tags_is_enough_and_another_is_not(api: Api) -> None:
     assert api.get("tasks/", if_none_match="nonsense").status_code == 200
 
 
+def test_who_has_it_already_builds_it_for_the_others_too(api: Api) -> None:
+    kept(api, "tasks/")
+    tag = api.get("tasks/")["ETag"]
+    (key,) = redis().keys("*value:rows:*")
+
+    redis().delete(key)
+    assert state(api, "tasks/", if_none_match=tag) == "build"
+
+    assert state(api, "tasks/", if_none_match=tag) == "same"
+    assert titles(api.get("tasks/")) == ["One"]
+
+
 def test_a_list_that_is_not_kept_has_the_same_tag(api: Api) -> None:
     tag = api.get("tasks/")["ETag"]
     kept(api, "tasks/")
@@ -439,7 +451,7 @@ def test_who_waits_in_vain_asks_the_database(api: Api, monkeypatch: pytest.Monke
     api.get("")
     states = []
     monkeypatch.setattr(answers, "WAIT_S", 0.03)
-    monkeypatch.setattr(answers, "keep", lambda found, response: states.append(found.state))
+    monkeypatch.setattr(answers, "keep", lambda found, answer: states.append(found.state))
 
     assert [titles(api.get("tasks/")) for _ in range(4)] == [["One"]] * 4
     assert states == ["new", "cold", "build", "wait"]
@@ -478,10 +490,10 @@ def stale_reads(api: Api, task: Task, readers: list[Api], *, rounds: int) -> int
 def race(cast: Cast, api: Api, monkeypatch: pytest.MonkeyPatch, *, rounds: int) -> int:
     keep = answers.keep
 
-    def keep_late(found: caching.Found, response: Any) -> None:
+    def keep_late(found: caching.Found, answer: Any) -> None:
         if threading.current_thread() is not threading.main_thread():
             time.sleep(secrets.randbelow(10_000) / 1e6)  # the writer gets its turn
-        keep(found, response)
+        keep(found, answer)
 
     monkeypatch.setattr(answers, "keep", keep_late)
     with tenant_context(cast.alpha):
