@@ -24,6 +24,7 @@ class Breaker:
         self._lock = threading.Lock()
         self._failures = 0
         self._open_until_s = 0.0
+        self.untold = 0  # how often it has opened since somebody told
 
     @property
     def is_open(self) -> bool:
@@ -44,6 +45,7 @@ class Breaker:
                 return
             self._failures = 0
             self._open_until_s = self._clock() + BREAKER_PAUSE_S
+            self.untold += 1
         logger.warning("The cache fails (%s); left alone for %.0f s.", error, BREAKER_PAUSE_S)
 
 

@@ -127,6 +127,7 @@ def _started(redis: Any, subject: str) -> bytes | None:
     with redis.pipeline(transaction=False) as pipe:
         pipe.set(key, secrets.randbits(_START_BITS), nx=True, ex=_GENERATION_LIFETIME_S)
         pipe.get(key)
+        pipe.hsetnx(_key(FIGURES), "since", int(time.time()))
         generation: bytes | None = pipe.execute()[1]
     return generation
 
@@ -379,6 +380,9 @@ def _guarded[T](call: Callable[[Any], T]) -> T | None:
         return None
     try:
         _make_due_bumps(redis)
+        if breaker.untold:
+            redis.hincrby(_key(FIGURES), "breaker:opened", breaker.untold)
+            breaker.untold = 0
         value = call(redis)
     except (RedisError, OSError) as error:
         breaker.fail(error)
