@@ -280,11 +280,13 @@ def external_keys_taken(*, keys: Collection[str]) -> QuerySet[Task, str | None]:
 
 def tasks_exported() -> QuerySet[Task, tuple[Any, ...]]:
     """What an export tells of the live tasks, in the order of their ids: project key, number,
-    external key, title, description, status, priority, names of creator and assignee, of labels,
-    and the times of making, completion and last change."""
-    labels = Label.objects.filter(task_labels__task_id=OuterRef("pk")).order_by(Lower("name"))
+    external key, title, description, status, priority, names of creator and assignee, of labels in
+    any order, and the times of making, completion and last change."""
+    links = TaskLabel.objects.filter(task_id=OuterRef("pk"))  # index: task_label_uniq
+    label = label_alone(label_id=OuterRef("label_id"))
+    names = links.annotate(name=Subquery(label.values("name"))).values("name")
     tasks = Task.objects.filter(LIVE).order_by("id")  # index: task_tpk
-    return tasks.annotate(label_names=ArraySubquery(labels.values("name"))).values_list(
+    return tasks.annotate(label_names=ArraySubquery(names)).values_list(
         "project__key",
         "number",
         "external_key",

@@ -17,6 +17,10 @@ from taskproject.tenancy.scoping import MemberKey, TenantModel, member_reference
 SLUG_PATTERN = r"^[a-z0-9][a-z0-9_-]{0,62}$"
 
 
+# Which addresses and filters use for something else: `assignee=me`, `members/..`.
+RESERVED_NAMES = frozenset({".", "..", "me"})
+
+
 class User(AbstractUser):
     """A person or a program, across tenants; what it may do is said by its memberships."""
 

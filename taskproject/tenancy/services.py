@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Final
+from typing import Any
 
 from django.contrib.auth.hashers import make_password
 from django.core.exceptions import ValidationError
@@ -19,6 +19,7 @@ from taskproject.db.versions import require_version, save_next_version
 from taskproject.db.violations import StateConflict
 from taskproject.tenancy import credentials
 from taskproject.tenancy.models import (
+    RESERVED_NAMES,
     ApiToken,
     Event,
     EventKind,
@@ -32,7 +33,6 @@ from taskproject.tenancy.models import (
 from taskproject.tenancy.selectors import membership_get
 
 # In an address the first two lead elsewhere, and in a filter `me` is who asks.
-_NO_NAMES: Final = frozenset({".", "..", "me"})
 
 
 class OutOfReach(ValidationError):
@@ -121,7 +121,7 @@ def member_invite(*, tenant: Tenant, username: str, role: Role, actor_id: int | 
     `member_add` does.
     """
     name = User.normalize_username(username)
-    if name in _NO_NAMES:
+    if name in RESERVED_NAMES:
         raise ValidationError({"username": ["Nobody can be called so."]})
     User(username=name, password=make_password(None)).clean_fields()
     user, _ = User.objects.get_or_create(username=name, defaults={"password": make_password(None)})

@@ -10,13 +10,15 @@ from django.http import FileResponse
 from rest_framework.request import Request
 
 from taskproject.api.dispatch import Unnegotiated
+from taskproject.api.problems import RateLimited
 from taskproject.tenancy.api.viewsets import TenantViewSet
 from tasks.api.serializers import TaskSerializer
 from tasks.dataset.forms import EXAMPLE, FORMS
-from tasks.services.exports import tasks_export
+from tasks.services.exports import ExportRuns, tasks_export
 
 _IN_MEMORY_BYTES: Final = 1024 * 1024
 _BLOCK_BYTES: Final = 64 * 1024
+_WAIT_S: Final = 5
 _TIMEOUT: Final = timedelta(minutes=1)
 
 
@@ -55,7 +57,10 @@ class TaskExportViewSet(TenantViewSet):
         slug, form = self.kwargs["tenant"], FORMS[self.action]
         file = cast(BinaryIO, SpooledTemporaryFile(max_size=_IN_MEMORY_BYTES))  # noqa: SIM115
         try:
-            tasks_export(file, form, tenant_slug=slug, timeout=_TIMEOUT)
+            tasks_export(file, form, tenant_slug=slug, timeout=_TIMEOUT, alone=True)
+        except ExportRuns:
+            file.close()
+            raise RateLimited(_WAIT_S) from None  # of one at a time
         except BaseException:
             file.close()
             raise

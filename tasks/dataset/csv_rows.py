@@ -9,6 +9,7 @@ from typing import BinaryIO, Final
 from tasks.dataset.cells import COLUMNS, json_of
 
 BYTE_ORDER_MARK: Final = b"\xef\xbb\xbf"
+_CELLS: Final = 100  # of a row; what no column names is told, and need not be told a million times
 _UTF_16: Final = (b"\xff\xfe", b"\xfe\xff")
 _SAVE: Final = "save it as CSV in UTF-8, with commas, semicolons or tabs between the cells"
 
@@ -28,25 +29,42 @@ def rows(source: BinaryIO, *, line_bytes: int) -> Iterator[tuple[int, bytes]]:
     lines = _lines(source, line_bytes)
     head = next(lines, "")
     delimiter = max(",;\t", key=head.count)
-    reader = csv.reader(_with(head, lines), delimiter=delimiter, strict=True)
+    row = _Row(_with(head, lines), line_bytes)
+    reader = csv.reader(row, delimiter=delimiter, strict=True)
     number = 1
     try:
         columns = _columns(next(reader, []))
-        number = reader.line_num + 1
+        number, row.size = reader.line_num + 1, 0
         for cells in reader:
             while len(cells) > len(columns) and not cells[-1]:
                 cells.pop()  # spreadsheets write as many for each row as for the longest
             if any(cells):
-                yield number, json_of(columns, cells)
+                yield number, json_of(columns, cells[:_CELLS])
             number = reader.line_num + 1
+            row.size = 0
     except csv.Error as error:
         raise CSVError(f"the row that begins on line {number:,}: {_cause(error)}") from error
+
+
+class _Row:
+    """The lines, as long as those of one row are not longer than a line may be."""
+
+    def __init__(self, lines: Iterator[str], limit: int) -> None:
+        self._lines, self._limit = lines, limit
+        self.size = 0
+
+    def __iter__(self) -> Iterator[str]:
+        for line in self._lines:
+            self.size += len(line)
+            if self.size > self._limit:
+                raise csv.Error(f"it is longer than {self._limit:,} bytes")
+            yield line
 
 
 def _cause(error: csv.Error) -> str:
     if "new-line character" in str(error):
         return f"a line ends with a carriage return alone; {_SAVE}."
-    return f"{error}. Perhaps a quote is not closed there; write a quote within a cell twice."
+    return f"{error}. Perhaps a quote is not closed; write a quote within a cell twice."
 
 
 def _with(head: str, lines: Iterator[str]) -> Iterator[str]:

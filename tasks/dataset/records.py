@@ -14,12 +14,15 @@ import msgspec
 from django.contrib.auth.validators import UnicodeUsernameValidator
 
 from projects.models import DESCRIPTION_BYTES, KEY_PATTERN
-from taskproject.tenancy.models import SLUG_PATTERN, User
+from taskproject.tenancy.models import RESERVED_NAMES, SLUG_PATTERN, User
 from tasks.models import TITLE_LENGTH, Label, Priority, Status, Task
 
 STATUSES: Final = {status.label: status for status in Status}
 PRIORITIES: Final = {priority.label: priority for priority in Priority}
 LABELS_PER_RECORD: Final = 20
+PROBLEMS_TOLD: Final = 10
+# Behind the key of a task that has no external key, where another task has that for its own.
+OWN_KEY: Final = " (its own key)"
 EXTERNAL_KEY_LENGTH: Final[int] = Task._meta.get_field("external_key").max_length or 0
 LABEL_LENGTH: Final[int] = Label._meta.get_field("name").max_length or 0
 USERNAME_LENGTH: Final[int] = User._meta.get_field("username").max_length or 0
@@ -68,7 +71,10 @@ class RecordError(ValueError):
     """A line that is no record. `problems` has one entry for each thing that is wrong."""
 
     def __init__(self, *problems: Problem) -> None:
-        super().__init__("; ".join(str(problem) for problem in problems))
+        told = [str(problem) for problem in problems[:PROBLEMS_TOLD]]
+        if len(problems) > PROBLEMS_TOLD:
+            told.append(f"and {len(problems) - PROBLEMS_TOLD:,} more")
+        super().__init__("; ".join(told))
         self.problems = problems
 
 
@@ -172,6 +178,8 @@ def _person_problems(field: str, value: str) -> Iterator[Problem]:
         yield Problem(field, "is empty; write a user name")
     elif len(value) > USERNAME_LENGTH:
         yield Problem(field, f"has {len(value):,} characters; shorten it to {USERNAME_LENGTH}")
+    elif value in RESERVED_NAMES:
+        yield Problem(field, f"{_short(value)} is a name that nobody can have; use another one")
     elif not _USERNAME.search(value):
         allowed = "letters, digits and @ . + - _"
         yield Problem(field, f"{_short(value)} is no user name; use only {allowed}")
@@ -180,13 +188,16 @@ def _person_problems(field: str, value: str) -> Iterator[Problem]:
 def _label_problems(labels: list[str]) -> Iterator[Problem]:
     if len(labels) > LABELS_PER_RECORD:
         yield Problem("labels", f"are {len(labels):,}; a task carries {LABELS_PER_RECORD} at most")
+        return
     seen: set[str] = set()
     for place, label in enumerate(labels):
         yield from _text_problems(f"labels[{place}]", label, LABEL_LENGTH)
-        if label.lower() in seen:
+        # Where it is not ASCII, PostgreSQL folds some letters differently: it tells in the end.
+        folded = label.lower() if label.isascii() else label
+        if folded in seen:
             text = f"{_short(label)} stands there already, in this or another case; write it once"
             yield Problem(f"labels[{place}]", text)
-        seen.add(label.lower())
+        seen.add(folded)
 
 
 def _date_problems(record: Record) -> Iterator[Problem]:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import gzip
 import os
+import stat
 import sys
+import tempfile
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from pathlib import Path
@@ -20,8 +22,8 @@ def open_target(name: str) -> Iterator[BinaryIO]:
     """
     with ExitStack() as stack:
         raw = stack.enter_context(_opened(name))
-        if name.endswith(".gz"):
-            packed = gzip.GzipFile(fileobj=raw, mode="wb", mtime=0)
+        if name.lower().endswith(".gz"):
+            packed = gzip.GzipFile("", fileobj=raw, mode="wb", mtime=0)
             raw = cast(BinaryIO, stack.enter_context(packed))
         yield raw
 
@@ -43,12 +45,23 @@ def _standard_output() -> Iterator[BinaryIO]:
 
 @contextmanager
 def _whole_file(path: Path) -> Iterator[BinaryIO]:
-    part = path.with_name(f"{path.name}.part")
+    """A file of this run's own, beside the one whose place and mode it takes in the end."""
+    number, part = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent)
     try:
-        with part.open("wb") as raw:
+        with open(number, "wb") as raw:
+            os.fchmod(number, _mode(path))
             yield raw
             raw.flush()
-            os.fsync(raw.fileno())
-        part.replace(path)
+            os.fsync(number)
+        os.replace(part, path)
     finally:
-        part.unlink(missing_ok=True)
+        Path(part).unlink(missing_ok=True)
+
+
+def _mode(path: Path) -> int:
+    """That of the file that is there, or what the process gives a new one."""
+    if path.exists():
+        return stat.S_IMODE(path.stat().st_mode)
+    mask = os.umask(0)
+    os.umask(mask)
+    return 0o666 & ~mask

@@ -142,3 +142,22 @@ def _rename_all(tenant_id: int) -> int:
             return int(cursor.rowcount)
     finally:
         other.close()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_tenant_has_one_export_made_at_a_time(
+    cast: Cast, api: Api, web: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = connection.copy()
+    try:
+        with other.cursor() as cursor:
+            cursor.execute("BEGIN; SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))",
+                           ["export:alpha"])  # fmt: skip
+            refused = api.get("tasks.csv")
+            assert (refused.status_code, refused.json()["code"]) == (429, "rate-limited")
+            assert refused["Retry-After"] == "5"
+            assert content_of(api_of(cast.beta, cast.carol).get("tasks.csv"))
+    finally:
+        other.close()
+
+    assert content_of(api.get("tasks.csv"))

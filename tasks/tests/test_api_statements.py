@@ -139,8 +139,9 @@ def written(
     return [*before, "BEGIN", *statements, "COMMIT", *after]
 
 
-# How long it may take, the rows until there are no more, and whether a key is taken.
-_CURSOR: Final = ("SELECT", "DECLARE task", "FETCH", "FETCH", "CLOSE", "SELECT task")
+# How long it may take, whether it is the only one, the rows until there are no more, and whether a
+# key is taken.
+_CURSOR: Final = ("SELECT", "SELECT", "DECLARE task", "FETCH", "FETCH", "CLOSE", "SELECT task")
 
 
 def read(*statements: str) -> list[str]:

@@ -174,3 +174,29 @@ def test_a_key_that_another_task_has_is_not_given_twice(cast: Cast, tmp_path: Pa
 
     keys = [json.loads(line)["external_key"] for line in file.read_text().splitlines()]
     assert keys == ["WEB-1 (its own key)", "WEB-1"]
+
+
+def test_two_exports_to_one_name_do_not_mix(
+    cast: Cast, tasks: list[Task], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file, encode = tmp_path / "same.ndjson", FORMS["ndjson"].encode
+    file.touch(mode=0o600)
+
+    def beside_another(records: Any) -> bytes:
+        monkeypatch.setitem(FORMS, "ndjson", replace(FORMS["ndjson"], encode=encode))
+        export("beta", str(file))
+        return encode(records)
+
+    monkeypatch.setitem(FORMS, "ndjson", replace(FORMS["ndjson"], encode=beside_another))
+    export("alpha", str(file))
+
+    tenants = [json.loads(line)["tenant"] for line in file.read_text().splitlines()]
+    assert tenants == ["alpha", "alpha"]
+    assert list(tmp_path.iterdir()) == [file]
+    assert file.stat().st_mode & 0o777 == 0o600
+
+
+def test_what_can_be_no_file_is_an_error(cast: Cast, tmp_path: Path) -> None:
+    for name in (str(tmp_path), ""):
+        with pytest.raises(CommandError, match=r"Is a directory\. Nothing was written"):
+            export("alpha", name)

@@ -191,3 +191,14 @@ def test_the_form_can_be_told(db: None, tmp_path: Path) -> None:
     path = rows(tmp_path, list(COLUMNS), cells(), name="tasks.txt")
 
     assert "1 tasks" in run(path, format="csv")
+
+
+def test_a_row_of_a_million_cells_or_lines_is_told_in_a_few_words(db: None, tmp_path: Path) -> None:
+    wide = rows(tmp_path, list(COLUMNS), [*cells(), *["x"] * 400_000])
+    assert len(refusal(wide)) < 10_000
+
+    endless = Path(rows(tmp_path, list(COLUMNS), cells()))
+    endless.write_bytes(endless.read_bytes() + b'"\n",' * 400_000)
+    assert "the row that begins on line 3: it is longer than 1,048,576 bytes" in refusal(
+        str(endless)
+    )

@@ -339,3 +339,39 @@ def test_a_task_that_goes_by_its_own_key_is_there_already(cast, tmp_path):
     others = [record(tenant="alpha", creator="alice", external_key=key) for key in
               ("WEB-2", "WEB-3", "WEB-01", "WEB-", "-1", "OPS-1")]  # fmt: skip
     assert "6 tasks; 0 already there" in run(write(tmp_path, *others))
+
+
+def test_a_tenant_gets_no_more_labels_than_it_can_have(db, tmp_path, monkeypatch):
+    monkeypatch.setattr("tasks.services.imports.tenant_part.LABELS_PER_TENANT", 3)
+    lines = [record(labels=names) for names in (["a", "b"], ["c", "d"], ["B", "c"], ["d"])]
+
+    told = run(write(tmp_path, *lines), on_error="skip")
+
+    assert "3 labels, 2 tasks; 0 already there, 2 rejected" in told
+    assert "line 2: labels: a tenant can have 3 labels; use those that it has" in told
+    assert "line 4: labels: a tenant can have 3 labels" in told
+
+
+@pytest.mark.parametrize("size", [1, 5], ids=["in batches of one", "in one batch"])
+def test_labels_that_postgresql_alone_can_fold_are_taken(db, tmp_path, size):
+    line = record(labels=["λόγος", "ΛΌΓΟΣ", "İ"])
+
+    told = run(write(tmp_path, record(labels=["i"]), line, line), batch_size=size)
+
+    assert "2 tasks; 1 already there, 0 rejected" in told
+
+
+def test_nobody_is_called_what_addresses_use_for_something_else(db, tmp_path):
+    told = refusal(write(tmp_path, *(record(creator=name) for name in ("me", ".", ".."))))
+
+    assert told.count("is a name that nobody can have; use another one") == 3
+
+
+def test_a_line_with_thousands_of_mistakes_is_told_in_a_few_words(db, tmp_path):
+    wrong = [record(**{f"field {n}": 1 for n in range(5_000)}), record(labels=[""] * 5_000)]
+
+    told = refusal(write(tmp_path, *wrong))
+
+    assert "; and 4,990 more" in told
+    assert "labels: are 5,000; a task carries 20 at most" in told
+    assert len(told) < 10_000

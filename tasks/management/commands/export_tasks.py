@@ -82,5 +82,5 @@ class Command(TaughtCommand):
 
 
 def _text(number: int, total: int, seconds: float) -> str:
-    ratio = min(number / total, 1.0)  # others may make tasks meanwhile
+    ratio = min(number / max(total, 1), 1.0)  # others may make tasks meanwhile
     return f"{bar(ratio, seconds)} {number:,} tasks, {number / seconds:,.0f} a second"

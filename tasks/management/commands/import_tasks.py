@@ -169,5 +169,9 @@ def _expected_failures(progress: Progress) -> Iterator[None]:
     except KeyboardInterrupt as interrupt:
         text = f"Interrupted. {progress.summary.written}"
         if progress.summary.committing:
-            text = "Interrupted while committing: it may be imported. Another run adds what is not."
+            text = (
+                "Interrupted while committing: more may be imported. Another run adds what is not."
+            )
+            if progress.summary.committed_line:
+                text = f"{text} {progress.summary.written}"
         raise CommandError(text, returncode=128 + signal.SIGINT) from interrupt

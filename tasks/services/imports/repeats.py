@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Collection, Iterable
-from typing import Any
+from typing import Any, Final
 
 from tasks.dataset.records import PRIORITIES, STATUSES, Record
 from tasks.selectors import tasks_exported
+
+_LABELS: Final = 7  # their place in what a record says
 
 
 class IdRuns:
@@ -41,11 +43,22 @@ def content(record: Record) -> tuple[Any, ...]:
         PRIORITIES[record.priority],
         record.creator,
         record.assignee,
-        frozenset(name.lower() for name in record.labels),
+        tuple(record.labels),
         record.created_at,
         record.completed_at,
         record.updated_at,
     )
+
+
+def agree(earlier: tuple[Any, ...], later: tuple[Any, ...]) -> bool:
+    """Whether two records say the same. Labels that are not ASCII are only counted: which of them
+    are one label in two cases PostgreSQL alone can tell."""
+    if earlier[:_LABELS] != later[:_LABELS] or earlier[_LABELS + 1 :] != later[_LABELS + 1 :]:
+        return False
+    ones, others = earlier[_LABELS], later[_LABELS]
+    if all(name.isascii() for name in (*ones, *others)):
+        return {name.lower() for name in ones} == {name.lower() for name in others}
+    return len(ones) == len(others)
 
 
 def stored(task_ids: Collection[int]) -> dict[str, tuple[Any, ...]]:
@@ -55,8 +68,7 @@ def stored(task_ids: Collection[int]) -> dict[str, tuple[Any, ...]]:
     found = {}
     for project, _, key, *said in tasks_exported().filter(pk__in=task_ids):
         title, description, status, priority, creator, assignee, labels, *times = said
-        names = frozenset(name.lower() for name in labels)
         found[key] = (
-            project, title, description, status, priority, creator, assignee, names, *times,
+            project, title, description, status, priority, creator, assignee, tuple(labels), *times,
         )  # fmt: skip
     return found

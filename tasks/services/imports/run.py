@@ -7,7 +7,8 @@ from contextlib import contextmanager
 from itertools import chain, islice
 from typing import Final
 
-from django.db import DatabaseError, connection, transaction
+from django.db import DatabaseError, OperationalError, connection, transaction
+from psycopg.errors import LockNotAvailable
 
 from taskproject.db.context import tenant_context
 from taskproject.db.timeouts import statement_timeout
@@ -61,6 +62,7 @@ def tasks_import(
     transaction ends the projects that get tasks are locked: numbers have no gaps.
     """
     run = _Run(on_reject)
+    on_wait = _once(on_wait)
     for some in _parts(lines, None if dry_run else commit_every):
         with _refusals(run.summary), statement_timeout(None):
             _lock(on_wait)
@@ -73,6 +75,17 @@ def tasks_import(
             run.summary.committing = not dry_run
         run.committed()
     return run.summary
+
+
+def _once(call: Callable[[], None]) -> Callable[[], None]:
+    called: list[None] = []
+
+    def first() -> None:
+        if not called:
+            called.append(None)
+            call()
+
+    return first
 
 
 class _Run:
@@ -157,11 +170,17 @@ def _keep_plans() -> None:
     minutes for a batch, behind 300,000 tasks. The lock keeps out autovacuum, and nobody else who
     reads or writes.
     """
-    with connection.cursor() as cursor:
-        cursor.execute(
-            "SET LOCAL enable_seqscan = off;"
-            "LOCK TABLE task, label, project, membership IN SHARE UPDATE EXCLUSIVE MODE"
-        )
+    try:
+        with connection.cursor() as cursor:
+            cursor.execute(
+                "SET LOCAL enable_seqscan = off;"
+                "LOCK TABLE task, label, project, membership IN SHARE UPDATE EXCLUSIVE MODE"
+            )
+    except OperationalError as error:
+        if not isinstance(error.__cause__, LockNotAvailable):
+            raise
+        text = "A VACUUM, or the making of an index, holds a table. Run the import after it."
+        raise ImportFailed(text) from error
 
 
 # --- The batches ----------------------------------------------------------------------------------

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
@@ -42,8 +42,8 @@ _LOOK: Final = Statement.of(
             ),
             # What an export calls a task that has no external key.
             by_name(
-                "SELECT own.key || '-' || own.number AS name, task.id FROM"
-                f" json_to_recordset({slot('own_keys')}::json) AS own (key text, number int)"
+                "SELECT own.name, task.id FROM json_to_recordset("
+                f"{slot('own_keys')}::json) AS own (name text, key text, number int)"
                 f" JOIN project ON project.tenant_id = {_TENANT} AND project.key = own.key"
                 f" JOIN task ON task.tenant_id = {_TENANT} AND task.project_id = project.id"
                 " AND task.number = own.number AND task.external_key IS NULL"
@@ -74,15 +74,21 @@ def look(
     people: Collection[str],
     labels: Collection[str],
     keys: Collection[str],
-    own_keys: Collection[tuple[str, int]] = (),
+    own_keys: Mapping[str, tuple[str, int]] | None = None,
 ) -> Found:
     """What there is in the active tenant. One statement. The projects are locked until the
-    transaction ends, in the order of their ids, so that they stay as they are."""
+    transaction ends, in the order of their ids, so that they stay as they are.
+
+    It is not prepared: who waits for a lock by psycopg's cursors can be interrupted. `own_keys` has
+    the project's key and the number of records that may go by a task's own key."""
     wanted = {"projects": projects, "people": people, "labels": labels, "keys": keys}
     values = {name: json.encode(list(each)).decode() for name, each in wanted.items()}
-    own = [{"key": key, "number": number} for key, number in own_keys]
+    own = [
+        {"name": name, "key": key, "number": number}
+        for name, (key, number) in (own_keys or {}).items()
+    ]
     values["own_keys"] = json.encode(own).decode()
-    (row,) = run(_LOOK, values)  # index: task_external_key_uniq
+    (row,) = run(_LOOK, values, prepare=False)  # index: task_external_key_uniq
     texts = (text or b"{}" for text in row)
     found_projects = json.decode(next(texts), type=dict[str, tuple[int, bool]])
     members, named, external, own_ones = (json.decode(t, type=dict[str, int]) for t in texts)
@@ -130,5 +136,5 @@ _WRITE: Final = creation(
 def write(tasks: Sequence[ImportedTask]) -> list[int]:
     """Make tasks in the active tenant with the next numbers of their projects, in their order, with
     their links and an event for each; their ids. One statement. `look` has locked the projects."""
-    ((found,),) = run(_WRITE, {"items": json.encode(tasks).decode()})
+    ((found,),) = run(_WRITE, {"items": json.encode(tasks).decode()}, prepare=False)
     return json.decode(found or b"[]", type=list[int])

@@ -7,12 +7,14 @@ from dataclasses import dataclass
 from typing import Final
 
 from taskproject.tenancy.models import Event
-from tasks.dataset.records import PRIORITIES, STATUSES, Record
+from tasks.dataset.records import OWN_KEY, PRIORITIES, STATUSES, Record
 from tasks.dataset.source import Line
-from tasks.services.imports.repeats import IdRuns, content, stored
+from tasks.models import Label
+from tasks.services.imports.repeats import IdRuns, agree, content, stored
 from tasks.services.imports.statements import Found, ImportedTask, look, write
 from tasks.services.imports.summary import Rejection, TenantCounts
 from tasks.services.imports.surroundings import labels_ensure, members_ensure, projects_ensure
+from tasks.services.relations import LABELS_PER_TENANT
 
 _STATUSES: Final = {label: status.value for label, status in STATUSES.items()}
 _PRIORITIES: Final = {label: priority.value for label, priority in PRIORITIES.items()}
@@ -37,7 +39,7 @@ def import_part(
     """
     found = _look([item.record for item in items])
     fresh = _fresh(items, found, counts, made, rejections)
-    records = list(_unarchived(fresh, found, rejections))
+    records = list(_unarchived(_with_room(fresh, found, rejections), found, rejections))
     if records:
         on = _make_surroundings(records, found, counts)
         made.add(write([_task(record, on) for record in records]))
@@ -50,13 +52,13 @@ def _look(records: list[Record]) -> Found:
         people={name for record in records for name in record.people},
         labels={name for record in records for name in record.labels},
         keys=[record.external_key for record in records],
-        own_keys=[own for record in records if (own := _own_key(record))],
+        own_keys={r.external_key: own for r in records if (own := _own_key(r))},
     )
 
 
 def _own_key(record: Record) -> tuple[str, int] | None:
     """The project's key and the number, where the record goes by a task's own key, `WEB-42`."""
-    project, _, number = record.external_key.rpartition("-")
+    project, _, number = record.external_key.removesuffix(OWN_KEY).rpartition("-")
     is_number = number.isascii() and number.isdecimal() and len(number) < 10 and number[0] != "0"
     return (project, int(number)) if is_number and project == record.project else None
 
@@ -75,7 +77,7 @@ def _fresh(
     for item in items:
         key = item.record.external_key
         earlier = repeated.get(key) or (content(first[key].record) if key in first else None)
-        if earlier is not None and earlier != content(item.record):
+        if earlier is not None and not agree(earlier, content(item.record)):
             text = f"external_key: {key!r} stands on an earlier line with other content; keep one"
             rejections.append(Rejection(item.line, text))
         elif earlier is not None or key in found.keys:
@@ -85,7 +87,25 @@ def _fresh(
     return list(first.values())
 
 
-def _unarchived(items: list[Item], found: Found, rejections: list[Rejection]) -> Iterator[Record]:
+def _with_room(items: list[Item], found: Found, rejections: list[Rejection]) -> Iterator[Item]:
+    """The items for whose new labels the tenant has room. One statement if there are any."""
+    names = {name for item in items for name in item.record.labels}
+    absent = {name.lower() for name in names if name not in found.labels}
+    room = LABELS_PER_TENANT - Label.objects.count() if absent else 0
+    new: set[str] = set()
+    for item in items:
+        wanted = new | (absent & {name.lower() for name in item.record.labels})
+        if len(wanted) > room:
+            text = f"labels: a tenant can have {LABELS_PER_TENANT:,} labels; use those that it has"
+            rejections.append(Rejection(item.line, text))
+        else:
+            new = wanted
+            yield item
+
+
+def _unarchived(
+    items: Iterable[Item], found: Found, rejections: list[Rejection]
+) -> Iterator[Record]:
     """The records whose project takes new tasks."""
     for item in items:
         key = item.record.project
