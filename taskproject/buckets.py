@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from typing import Final
 
 WINDOW_S: Final = 60
+UNKNOWN_WAIT_S: Final = 5  # where nobody could look into the buckets
 LOCAL_MAX: Final = 10_000
 _SECOND_US: Final = 1_000_000
 
@@ -72,7 +73,8 @@ class Verdict:
         """Whole seconds after which a refused request is granted, if nobody else asks; or 0."""
         if self.granted:
             return 0
-        return max(level.next_s for level in self.levels if level.remaining == 0)
+        waits = (level.next_s for level in self.levels if level.remaining == 0)
+        return max(waits, default=UNKNOWN_WAIT_S)
 
 
 class LocalBuckets:

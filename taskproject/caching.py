@@ -173,16 +173,19 @@ def _prefix(prefix: str, version: int) -> str:
 # --- Rate limits ----------------------------------------------------------------------------------
 
 
-def take(buckets: Sequence[Bucket]) -> Verdict:
+def take(buckets: Sequence[Bucket], *, closed: bool = False) -> Verdict:
     """Take one request from each of the buckets, or from none if one of them is empty.
 
     One round trip, two after Redis has lost its scripts. Without Redis the buckets are those of
-    this process, of the same size. No bucket, no round trip: granted.
+    this process, of the same size; but if it should be there and is not, a limit that is `closed`
+    grants nothing. No bucket, no round trip: granted.
     """
     if not buckets:
         return Verdict(granted=True, levels=())
     answer = _guarded(lambda redis: _run_take(redis, buckets))
     if answer is None:
+        if closed and _client() is not None:
+            return Verdict(granted=False, levels=())
         return local_buckets.take(buckets)
     return _verdict(buckets, answer)
 

@@ -33,7 +33,8 @@ def watch(execute: Any, sql: Any, params: Any, many: bool, context: Any) -> Any:
     found = execute(sql, params, many, context)
     if not (isinstance(sql, str) and sql.startswith("SELECT")):
         tenant_id = current_tenant_id()
-        if tenant_id is not None and _changes(str(sql)):
+        # What is composed by psycopg has no text yet: it may change anything.
+        if tenant_id is not None and (not isinstance(sql, str) or _changes(sql)):
             _note(context["connection"], tenant_id)
     return found
 
@@ -53,7 +54,10 @@ def _note(connection: Any, tenant_id: int) -> None:
         # It is forgotten only with a savepoint that this change is rolled back with, too.
         if last == tell and savepoints <= set(connection.savepoint_ids):
             return
-    transaction.on_commit(tell, using=connection.alias)
+    if connection.in_atomic_block or connection.get_autocommit():
+        transaction.on_commit(tell, using=connection.alias)
+    else:
+        tell()  # the transaction is ended by hand: before it is better than never
 
 
 def _changes(sql: str) -> bool:

@@ -14,6 +14,7 @@ from django.template.response import TemplateResponse
 from taskproject.db.context import require_tenant_id
 from taskproject.db.keyset import Keyset
 from taskproject.tenancy import services
+from taskproject.tenancy.limits import token_wait_s
 from taskproject.tenancy.models import (
     ApiToken,
     Event,
@@ -172,6 +173,9 @@ class TokenAdmin(TenantModelAdmin):
         values = form.cleaned_data
         if not self._role_covers(request, values["user"]):
             raise ValidationError({"user": "Your role does not reach this member's."})
+        wait_s = token_wait_s(tenant_id=require_tenant_id(), user_id=actor_of(request))
+        if wait_s:
+            raise ValidationError(f"That were too many tokens. Try again in {wait_s} s.")
         issued = services.token_issue(
             user_id=values["user"].pk,
             name=values["name"],

@@ -13,6 +13,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from taskproject.api.parameters import text
+from taskproject.api.problems import RateLimited
 from taskproject.db.context import require_tenant_id
 from taskproject.db.values import END_OF_TIME
 from taskproject.db.versions import require_version
@@ -29,6 +30,7 @@ from taskproject.tenancy.api.serializers import (
     TokenSerializer,
 )
 from taskproject.tenancy.api.viewsets import TenantViewSet
+from taskproject.tenancy.limits import token_wait_s
 from taskproject.tenancy.models import Membership, Role, Tenant, default_scopes
 
 
@@ -154,6 +156,9 @@ class TokenViewSet(TenantViewSet):
         is shown now and never again.
         """
         values = self.valid()
+        wait_s = token_wait_s(tenant_id=self.identity.tenant_id, user_id=self.actor_id)
+        if wait_s:
+            raise RateLimited(wait_s)
         user = values.pop("user", None)
         scopes = values.pop("scopes", default_scopes())
         if more := set(scopes) - set(self.identity.scopes):

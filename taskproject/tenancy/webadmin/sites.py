@@ -14,12 +14,13 @@ from django.apps import apps
 from django.contrib import admin
 from django.contrib.admin.views.autocomplete import AutocompleteJsonView
 from django.contrib.auth.forms import AuthenticationForm
-from django.core.exceptions import PermissionDenied
+from django.core.exceptions import PermissionDenied, ValidationError
 from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, URLResolver
 
 from taskproject.tenancy import selectors
+from taskproject.tenancy.limits import login_wait_s
 
 if TYPE_CHECKING:
     from taskproject.tenancy.models import Membership
@@ -51,6 +52,20 @@ class Choices(AutocompleteJsonView):
         return {"id": str(getattr(obj, to_field_name)), "text": admin.label(obj)}
 
 
+class LimitedLogin(AuthenticationForm):
+    """Django's own, which looks at no password while there have been too many attempts."""
+
+    def clean(self) -> dict[str, Any]:
+        wait_s = login_wait_s(
+            username=self.cleaned_data.get("username") or "",
+            address=str(self.request.META.get("REMOTE_ADDR", "")) if self.request else "",
+        )
+        if wait_s:
+            text = f"Too many attempts to log in. Try again in {wait_s} s."
+            raise ValidationError(text, code="limited")
+        return super().clean()
+
+
 class _Site(admin.AdminSite):
     """What both sites have in common."""
 
@@ -74,7 +89,7 @@ class PlatformSite(_Site):
     site_title = NAME
     index_title = "Your tenants"
     index_template = "admin/platform_index.html"
-    login_form = AuthenticationForm
+    login_form = LimitedLogin
 
     def has_permission(self, request: HttpRequest) -> bool:
         return bool(request.user.is_active)
