@@ -26,7 +26,7 @@ class ProjectViewSet(TenantViewSet):
 
     serializer_class = ProjectSerializer
     listings: ClassVar = {"list": PROJECTS}
-    kept: ClassVar = frozenset({"list"})
+    kept: ClassVar = frozenset({"list", "retrieve"})
     requirements: ClassVar = {"create": MANAGE, "partial_update": MANAGE}
     places: ClassVar = {**TenantViewSet.places, "key": PROJECT}
 

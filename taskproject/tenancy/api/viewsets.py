@@ -20,7 +20,6 @@ from rest_framework.response import Response
 from rest_framework.serializers import Serializer
 from rest_framework.viewsets import GenericViewSet
 
-from taskproject import answers
 from taskproject.answers import Answer
 from taskproject.api.bodies import BodyType, body_type
 from taskproject.api.conditional import entity_tag, expected_version, is_fresh
@@ -32,7 +31,7 @@ from taskproject.api.parsing import Body, BodyParser, members_of
 from taskproject.api.problems import VersionMismatch
 from taskproject.api.projection import Projection, projection_of, row_statement
 from taskproject.api.registry import Listing
-from taskproject.api.rendering import WrittenJSON, WrittenResponse
+from taskproject.api.rendering import WrittenJSON
 from taskproject.api.sparse import members_asked, sparse_parameters
 from taskproject.caching import Found
 from taskproject.db.slots import Slot, tenant_of_slots
@@ -40,6 +39,7 @@ from taskproject.db.statements import Statement, run
 from taskproject.db.values import storable_id
 from taskproject.tenancy.api.authentication import identity_of
 from taskproject.tenancy.api.idempotency import done_once, key_of
+from taskproject.tenancy.api.kept import KeptAnswers, response_of
 from taskproject.tenancy.api.permissions import Requirement
 from taskproject.tenancy.api.throttling import RateLimitedView
 from taskproject.tenancy.credentials import Identity
@@ -51,7 +51,7 @@ TENANT: Final = matching(
 )
 
 
-class TenantViewSet(LeanAPIView, RateLimitedView, GenericViewSet[Any]):
+class TenantViewSet(KeptAnswers, LeanAPIView, RateLimitedView, GenericViewSet[Any]):
     """A resource below /tenants/<tenant>/.
 
     `requirements` says by action what is needed beyond reading and writing; `listings` has the
@@ -67,10 +67,6 @@ class TenantViewSet(LeanAPIView, RateLimitedView, GenericViewSet[Any]):
     status if all is well, with the second if each item is answered by itself; those in `files` with
     a file of that media type, such as the text behind it, whatever the client accepts. The rows
     that an action of `sparse` shows can be narrowed to some of their `members`.
-
-    Those in `weak` answer under a weak entity tag, a digest of what they say. Good answers of the
-    actions in `kept` may be kept for whoever asks the same, and those of
-    `personal` actions, which depend on who asks, for the same token.
     """
 
     serializer_class: type[Serializer[Any]]
@@ -78,9 +74,6 @@ class TenantViewSet(LeanAPIView, RateLimitedView, GenericViewSet[Any]):
     batches: ClassVar[Mapping[str, tuple[int, int]]] = {}
     files: ClassVar[Mapping[str, tuple[str, str]]] = {}
     sparse: ClassVar[frozenset[str]] = frozenset({"list", "retrieve"})
-    weak: ClassVar[frozenset[str]] = frozenset({"list"})
-    kept: ClassVar[frozenset[str]] = frozenset()
-    personal: ClassVar[frozenset[str]] = frozenset()
     members: tuple[str, ...] | None = None
     content_negotiation_class: type[BaseContentNegotiation] = Negotiation
     parser_classes = (BodyParser,)
@@ -125,44 +118,6 @@ class TenantViewSet(LeanAPIView, RateLimitedView, GenericViewSet[Any]):
             return done_once(work, request, key=key, user_id=self.actor_id)
 
         self._do_instead(once)
-
-    @property
-    def _handler(self) -> Callable[..., Any]:
-        """What answers the request: DRF looks for it, by the method, when all is checked."""
-        found: Callable[..., Any] = getattr(self, str(self.request.method).lower())
-        return found
-
-    def _do_instead(self, handler: Callable[..., Any]) -> None:
-        setattr(self, str(self.request.method).lower(), handler)
-
-    def _answer_in(self, found: Found) -> Response | None:
-        """The answer that was found, or that the client has it; None if it has to be made. No
-        statement."""
-        answer = answers.read(found)
-        if answer is not None:
-            response = self._weak(answer.body, link=answer.link, tag=answer.tag)
-        elif found.state == "same" and "If-None-Match" in self.request.headers:
-            response = Response(status=304, headers={"ETag": found.wanted.tag})
-        else:
-            return None
-        response["Cache-Status"] = answers.cache_status(found, hit=True)
-        return response
-
-    def _have_kept(self, found: Found) -> None:
-        """Have the action done unless another request does it now, and its answer kept if it is
-        asked for often."""
-        action = self._handler
-
-        def once_for_all(request: Request, **kwargs: Any) -> Any:
-            if (waited := answers.waited(found)) is not None:
-                response = self._weak(waited.body, link=waited.link, tag=waited.tag)
-            else:
-                response = action(request, **kwargs)
-                answers.keep(found, getattr(response, "whole", None))
-            response["Cache-Status"] = answers.cache_status(found, hit=waited is not None)
-            return response
-
-        self._do_instead(once_for_all)
 
     def finalize_response(self, request: Any, *args: Any, **kwargs: Any) -> Any:
         response = super().finalize_response(request, *args, **kwargs)
@@ -330,9 +285,12 @@ class TenantViewSet(LeanAPIView, RateLimitedView, GenericViewSet[Any]):
         headers = dict(headers or {})
         if version is not None:
             headers["ETag"] = entity_tag(shown, version=version)
-            if self.request.method in ("GET", "HEAD") and is_fresh(self.request, headers["ETag"]):
-                return Response(status=304, headers=headers)
-        return _response(shown, status=status, headers=headers)
+            if self.request.method in ("GET", "HEAD"):
+                if isinstance(shown, WrittenJSON):
+                    return self._unless_fresh(Answer(shown.text, headers["ETag"]))
+                if is_fresh(self.request, headers["ETag"]):
+                    return Response(status=304, headers=headers)
+        return response_of(shown, status=status, headers=headers)
 
     def _page(self, page: Page[Any]) -> Response:
         links = {"next": self._link(page.next), "previous": self._link(page.previous)}
@@ -349,23 +307,7 @@ class TenantViewSet(LeanAPIView, RateLimitedView, GenericViewSet[Any]):
         )
         if isinstance(body, WrittenJSON):
             return self._weak(body.text, link=header)
-        return _response(body, headers={"Link": header} if header else {})
-
-    def told(self, said: Mapping[str, Any]) -> Response:
-        """An answer that is no row and no list, under a weak entity tag. No statement."""
-        return self._weak(json.encode(said))
-
-    def _weak(self, body: bytes, *, link: str = "", tag: str = "") -> Response:
-        """What was asked for, under a weak entity tag; 304 if the client has it. All of it stays at
-        the response as `whole`, for those who have not."""
-        answer = Answer(body, tag or answers.tag_of(body), link)
-        headers = {"ETag": answer.tag, **({"Link": link} if link else {})}
-        if is_fresh(self.request, answer.tag):
-            response = Response(status=304, headers=headers)
-        else:
-            response = _response(WrittenJSON(body), headers=headers)
-        response.whole = answer  # type: ignore[attr-defined]
-        return response
+        return response_of(body, headers={"Link": header} if header else {})
 
     def _link(self, cursor: str | None) -> str | None:
         if cursor is None:
@@ -378,15 +320,6 @@ class TenantViewSet(LeanAPIView, RateLimitedView, GenericViewSet[Any]):
     @property
     def _query(self) -> QueryDict:
         return self.request._request.GET
-
-
-def _response(shown: Any, *, status: int = 200, headers: Mapping[str, str]) -> Response:
-    """The answer that shows something; what is written already needs no renderer."""
-    if isinstance(shown, WrittenJSON):
-        written: Any = WrittenResponse(shown, status=status, headers=headers)
-        answer: Response = written
-        return answer
-    return Response(shown, status=status, headers=headers)
 
 
 @lru_cache(maxsize=500)
