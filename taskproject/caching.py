@@ -17,6 +17,7 @@ import json
 import random
 import secrets
 import time
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
@@ -146,8 +147,8 @@ def _make_due_bumps(redis: Any) -> None:
         for key in map(_generation_key, due):
             pipe.set(key, secrets.randbits(_START_BITS), nx=True, ex=_GENERATION_LIFETIME_S)
             pipe.incr(key)
-        for subject in due:
-            pipe.hincrby(_key(FIGURES), f"bump:{subject.partition(':')[0]}", 1)
+        for family, number in Counter(subject.partition(":")[0] for subject in due).items():
+            pipe.hincrby(_key(FIGURES), f"bump:{family}", number)
         pipe.execute()
     missed.made(due)
 

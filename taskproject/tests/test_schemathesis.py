@@ -31,9 +31,7 @@ from taskproject.tests.rows import rolled_back
 from taskproject.wsgi import application
 from tasks.services.relations import comment_add
 
-# Its client does not close the answers that it is given, as servers do.
-unclosed = pytest.mark.filterwarnings("ignore:Unclosed file <tempfile.SpooledTemporaryFile")
-pytestmark = [pytest.mark.django_db, unclosed]
+pytestmark = pytest.mark.django_db
 
 Case = schemathesis.Case[Any]
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from datetime import timedelta
+from io import BytesIO
 from tempfile import SpooledTemporaryFile
 from typing import Any, BinaryIO, ClassVar, Final, cast
 
@@ -13,7 +15,7 @@ from taskproject.api.dispatch import Unnegotiated
 from taskproject.api.problems import RateLimited
 from taskproject.tenancy.api.viewsets import TenantViewSet
 from tasks.api.serializers import TaskSerializer
-from tasks.dataset.forms import EXAMPLE, FORMS
+from tasks.dataset.forms import EXAMPLE, FORMS, Form
 from tasks.services.exports import ExportRuns, tasks_export
 
 _IN_MEMORY_BYTES: Final = 1024 * 1024
@@ -55,19 +57,26 @@ class TaskExportViewSet(TenantViewSet):
 
     def _file(self) -> FileResponse:
         slug, form = self.kwargs["tenant"], FORMS[self.action]
-        file = cast(BinaryIO, SpooledTemporaryFile(max_size=_IN_MEMORY_BYTES))  # noqa: SIM115
-        try:
-            tasks_export(file, form, tenant_slug=slug, timeout=_TIMEOUT, alone=True)
-        except ExportRuns:
-            file.close()
-            raise RateLimited(_WAIT_S) from None  # of one at a time
-        except BaseException:
-            file.close()
-            raise
-        file.seek(0)
         name = f"{slug}-tasks.{self.action}"
         response = FileResponse(
-            file, as_attachment=True, filename=name, content_type=form.media_type
+            _written(slug, form), as_attachment=True, filename=name, content_type=form.media_type
         )
         response.block_size = _BLOCK_BYTES
         return response
+
+
+def _written(slug: str, form: Form) -> BinaryIO:
+    """The file, open at its beginning: in memory up to a MiB, or one that ends when it is closed.
+    Raises `RateLimited` while another one of the tenant is made."""
+    with ExitStack() as stack:
+        file: Any = stack.enter_context(SpooledTemporaryFile(max_size=_IN_MEMORY_BYTES))
+        try:
+            tasks_export(file, form, tenant_slug=slug, timeout=_TIMEOUT, alone=True)
+        except ExportRuns:
+            raise RateLimited(_WAIT_S) from None
+        size_bytes = file.tell()
+        file.seek(0)
+        if size_bytes <= _IN_MEMORY_BYTES:
+            return BytesIO(file.read())
+        stack.pop_all()
+        return cast(BinaryIO, file)
