@@ -95,11 +95,19 @@ def waited(found: Found) -> Answer | None:
     return read(found)
 
 
-def keep(found: Found, answer: Answer | None) -> None:
-    """Keep a good answer if this request was to build it for others. One round trip then."""
-    if found.state == "build" and answer is not None:
-        caching.keep_answer(found, _written(answer))
-        _hold(found.wanted, answer)
+def keep(found: Found, answer: Answer | None) -> bool:
+    """Keep a good answer if this request was to build it for others; whether it did. One round trip
+    then."""
+    if found.state != "build" or answer is None:
+        return False
+    caching.keep_answer(found, _written(answer))
+    _hold(found.wanted, answer)
+    return True
+
+
+def give_up(found: Found) -> None:
+    """Let another request build what this one was to build, and failed to. One round trip."""
+    caching.give_up(found)
 
 
 # What is kept: the tag, which Redis compares, the link as JSON, and the body.

@@ -24,7 +24,7 @@ from typing import Any, Final
 
 from django.core.cache import cache
 from django.db import transaction
-from redis.exceptions import NoScriptError, RedisError
+from redis.exceptions import NoScriptError, RedisError, ResponseError
 
 from taskproject import redis_scripts as scripts
 from taskproject.breaker import MAX_LIFETIME_S, Breaker, MissedBumps
@@ -142,6 +142,15 @@ def _make_due_bumps(redis: Any) -> None:
     due = missed.due()
     if not due:
         return
+    try:
+        _bump_all(redis, due)
+    except ResponseError:  # something else has written there what is no number
+        for key in map(_generation_key, due):
+            redis.set(key, secrets.randbits(_START_BITS), ex=_GENERATION_LIFETIME_S)
+    missed.made(due)
+
+
+def _bump_all(redis: Any, due: Iterable[str]) -> None:
     # A transaction: between the two commands an eviction would make INCR begin at 1.
     with redis.pipeline(transaction=True) as pipe:
         for key in map(_generation_key, due):
@@ -150,7 +159,6 @@ def _make_due_bumps(redis: Any) -> None:
         for family, number in Counter(subject.partition(":")[0] for subject in due).items():
             pipe.hincrby(_key(FIGURES), f"bump:{family}", number)
         pipe.execute()
-    missed.made(due)
 
 
 def _generation_key(subject: str) -> str:
@@ -317,14 +325,17 @@ def _run_admit(
 
 
 def built(wanted: Wanted) -> Found:
-    """Whether an answer that another request was building is there now. One round trip."""
+    """Whether an answer that another request was building is there now; `wait` if it still is being
+    built, `off` if it is not. One round trip."""
     at_s = time.monotonic()
     found = None
     if not missed.is_blind:
-        found = _guarded(lambda redis: redis.mget(_kept_at(wanted.subject, wanted.key)))
-    generation, value = found or (None, None)
+        keys = (*_kept_at(wanted.subject, wanted.key), _builder_key(wanted))
+        found = _guarded(lambda redis: redis.mget(keys))
+    generation, value, builder = found or (None, None, None)
     kept = _agreeing(value, generation)
-    return Found(wanted, "wait" if kept is None else "kept", generation, kept, at_s)
+    waits = "wait" if builder is not None and builder == generation else "off"
+    return Found(wanted, waits if kept is None else "kept", generation, kept, at_s)
 
 
 def keep_answer(found: Found, answer: bytes) -> None:
@@ -344,6 +355,11 @@ def keep_answer(found: Found, answer: bytes) -> None:
             pipe.execute()
 
     _guarded(write)
+
+
+def give_up(found: Found) -> None:
+    """Say that this request does not build the answer that it was to build. One round trip."""
+    _guarded(lambda redis: redis.delete(_builder_key(found.wanted)))
 
 
 def _builder_key(wanted: Wanted) -> str:

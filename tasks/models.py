@@ -227,7 +227,7 @@ class TaskLabel(TenantModel):
         db_table = "task_label"
         constraints = [
             TenantPrimaryKey(name="task_label_tpk"),
-            # serves: task_labels, task_label_links
+            # serves: task_labels, task_label_links, tasks_exported
             models.UniqueConstraint(fields=["tenant", "task", "label"], name="task_label_uniq"),
             TenantReference(name="task_label_task_fk", field="task"),
             TenantReference(name="task_label_label_fk", field="label"),

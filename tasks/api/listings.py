@@ -16,6 +16,7 @@ from taskproject.api.registry import Access, Asked, Listing
 from taskproject.db.fields import STOPS_EARLY, StopsEarly
 from taskproject.db.keyset import Keyset
 from taskproject.db.names import Name
+from taskproject.tenancy.api.authentication import ME
 from taskproject.tenancy.models import Event, User
 from taskproject.tenancy.selectors import task_events
 from tasks import selectors
@@ -51,7 +52,7 @@ def project_of(key: str) -> Id:
 
 
 def _person(username: str, actor_id: int) -> Id:
-    if username == parameters.ME:
+    if username == ME:
         return actor_id
     return User.objects.filter(username=username).values("id")[:1]  # type: ignore[return-value]
 

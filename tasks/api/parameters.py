@@ -6,12 +6,11 @@ from typing import Final
 
 from projects.models import KEY_PATTERN
 from taskproject.api.parameters import instant, matching, row_id, text, word
+from taskproject.tenancy.api.authentication import ME
 from taskproject.tenancy.api.fields import USERNAME_LENGTH
 from tasks.api.references import TaskReferenceConverter
 from tasks.models import Priority, Status
 from tasks.search import TEXT_LENGTH
-
-ME: Final = "me"
 
 STATUS: Final = word({each.label: each for each in Status}, "Tasks of one status.")
 PRIORITY: Final = word(

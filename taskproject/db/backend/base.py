@@ -53,6 +53,7 @@ class DatabaseWrapper(base.DatabaseWrapper):
         self._app_settings: dict[str, Any] | None = None
         self._params: tuple[Any, dict[str, Any]] = None, {}
         self.execute_wrappers.append(changes.watch)
+        self.changed_by_hand: set[Any] = set()
 
     @property
     def app_role(self) -> str:
@@ -126,7 +127,17 @@ class DatabaseWrapper(base.DatabaseWrapper):
             cursor.bind()
         return TenantRows(super().create_cursor(name))
 
+    def run_and_clear_commit_hooks(self) -> None:
+        changes.tell_first(self)
+        super().run_and_clear_commit_hooks()
+
+    def _commit(self) -> Any:
+        done = super()._commit()  # type: ignore[misc]
+        changes.tell_by_hand(self)
+        return done
+
     def _rollback(self) -> None:
+        self.changed_by_hand.clear()
         self._forget_binding()
         super()._rollback()  # type: ignore[misc]
 

@@ -20,6 +20,7 @@ from taskproject.tenancy import identities
 from taskproject.tenancy.credentials import Identity
 from taskproject.tenancy.models import User
 
+ME: Final = "me"  # who asks, where a parameter names a person
 _FRESH: Final = re.compile(r"\bno-(?:cache|store)\b", re.IGNORECASE)
 
 
@@ -95,7 +96,9 @@ def wanted_answer(request: Request, tenant_id: int, token_digest: bytes) -> Want
     if _FRESH.search(asked.META.get("HTTP_CACHE_CONTROL", "")):
         return None
     query = asked.META.get("QUERY_STRING", "")
-    personal = view.action in view.personal or "=me" in query
+    # As it is understood, and not as it is spelt: `assignee=%6De` is the caller's own, too.
+    means_caller = any(ME in values for _, values in asked.GET.lists())
+    personal = view.action in view.personal or means_caller
     return wanted_by(
         tenant_id,
         f"{asked.scheme}://{asked.get_host()}{asked.path}?{query}",

@@ -28,6 +28,7 @@ class KeptAnswers(APIView):
     weak: ClassVar[frozenset[str]] = frozenset({"list"})
     kept: ClassVar[frozenset[str]] = frozenset()
     personal: ClassVar[frozenset[str]] = frozenset()
+    _kept = False
 
     @property
     def _handler(self) -> Callable[..., Any]:
@@ -61,11 +62,21 @@ class KeptAnswers(APIView):
                 response = self._unless_fresh(waited)
             else:
                 response = action(request, **kwargs)
-                answers.keep(found, getattr(response, "whole", None))
+                self._kept = answers.keep(found, getattr(response, "whole", None))
             response["Cache-Status"] = answers.cache_status(found, hit=waited is not None)
             return response
 
         self._do_instead(once_for_all)
+
+    def finalize_response(
+        self, request: Request, response: Any, *args: Any, **kwargs: Any
+    ) -> Response:
+        """DRF's own, for every answer, a refusal too: whoever was to build one for the others, and
+        did not, says so, or they would wait."""
+        found: Found | None = getattr(request, "found_answer", None)
+        if found is not None and found.state == "build" and not self._kept:
+            answers.give_up(found)
+        return super().finalize_response(request, response, *args, **kwargs)
 
     def told(self, said: Mapping[str, Any]) -> Response:
         """An answer that is no row and no list, under a weak entity tag. No statement."""

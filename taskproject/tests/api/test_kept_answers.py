@@ -18,6 +18,7 @@ from django.core.management import call_command
 from django.db import connection, transaction
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from psycopg import sql
 
 from projects.models import Project
 from projects.services import project_create, project_update
@@ -200,6 +201,20 @@ def test_what_depends_on_who_asks_is_kept_for_each(cast: Cast, api: Api, web: Pr
     assert api.get("tasks/summary/").json()["mine"]["count"] == 0
 
 
+@pytest.mark.parametrize("spelt", ["assignee=%6De", "assignee=m%65", "assign%65e=me"])
+def test_who_asks_is_meant_however_it_is_spelt(
+    cast: Cast, api: Api, web: Project, spelt: str
+) -> None:
+    other = api_of(cast.alpha, cast.bob)
+    make_task(web, cast.alice, title="Bob's", assignee_id=cast.bob.pk)
+    for address in (f"tasks/?{spelt}", f"tasks/count/?{spelt}"):
+        kept(other, address)
+
+    assert titles(other.get(f"tasks/?{spelt}")) == ["Bob's"]
+    assert titles(api.get(f"tasks/?{spelt}")) == []
+    assert api.get(f"tasks/count/?{spelt}").json()["count"] == 0
+
+
 def test_nobody_is_given_what_he_may_not_see(cast: Cast, api: Api) -> None:
     kept(api, "tasks/")
     stranger, writer = api_of(cast.beta, cast.carol), api_of(cast.alpha, cast.alice, "write")
@@ -215,6 +230,28 @@ def test_a_refusal_is_not_kept(api: Api) -> None:
         assert api.get("tasks/?colour=red").status_code == 400
 
     assert keys_of_answers() == []
+
+
+@pytest.mark.parametrize("query", ["colour=red", "sort=nonsense", "limit=1%26limit=2", "q=%ff"])
+def test_who_is_refused_lets_nobody_wait(
+    api: Api, monkeypatch: pytest.MonkeyPatch, query: str
+) -> None:
+    monkeypatch.setattr(answers, "WAIT_S", 60)
+    api.get("")
+
+    for _ in range(5):
+        assert api.get(f"tasks/?{query}").status_code == 400
+    assert redis().keys(str(cache.make_key("builder:*"))) == []
+
+
+def test_who_may_not_read_keeps_nobody_from_building(cast: Cast, api: Api) -> None:
+    writer = api_of(cast.alpha, cast.alice, "write")
+    for each in (api, writer):
+        each.get("")
+    for _ in range(3):
+        assert writer.get("tasks/").status_code == 403
+
+    assert [state(api, "tasks/") for _ in range(2)] == ["build", "kept"]
 
 
 def test_head_is_answered_by_what_is_kept(api: Api) -> None:
@@ -301,6 +338,68 @@ def by_sql(cast: Cast, web: Project, api: Api) -> None:
         cursor.execute("WITH all_of_them AS (SELECT id FROM task)\n UPDATE task SET title = 'New'")
 
 
+def by_hand(cast: Cast, web: Project, api: Api) -> None:
+    connection.set_autocommit(False)
+    try:
+        with tenant_context(cast.alpha):
+            Task.objects.update(title="New")
+        connection.commit()
+    finally:
+        connection.set_autocommit(True)
+
+
+def by_a_transaction_whose_hook_fails(cast: Cast, web: Project, api: Api) -> None:
+    def fail() -> None:
+        raise ZeroDivisionError
+
+    def change() -> None:
+        with tenant_context(cast.alpha), transaction.atomic():
+            transaction.on_commit(fail)
+            Task.objects.update(title="New")
+
+    with pytest.raises(ZeroDivisionError):
+        change()
+
+
+ODD_SQL = [
+    "/* c */ UPDATE task SET title = 'New'",
+    "-- c\nupdate\ttask set title = 'New'",
+    "UPDATE/**/ task SET title = 'New'",
+    "SELECT 1; UPDATE task SET title = 'New'",
+    "EXPLAIN ANALYZE UPDATE task SET title = 'New'",
+    "DO $$ BEGIN UPDATE task SET title = 'New'; END $$",
+    "WITH x AS (UPDATE api_token SET name = name RETURNING 1) UPDATE task SET title = 'New'",
+    sql.SQL("UPDATE task SET title = 'New'"),
+]
+
+
+@pytest.mark.parametrize("statement", ODD_SQL, ids=str)
+def test_sql_of_any_form_ends_it(cast: Cast, api: Api, statement: Any) -> None:
+    kept(api, "tasks/")
+
+    with tenant_context(cast.alpha), connection.cursor() as cursor:
+        cursor.execute(statement)
+
+    assert titles(api.get("tasks/")) == ["New"]
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "SELECT id FROM task ORDER BY id FOR NO KEY UPDATE",
+        "WITH x AS (SELECT updated_at FROM task) SELECT * FROM x",
+        "WITH x AS (UPDATE api_token SET name = name) SELECT 1",
+    ],
+)
+def test_sql_that_shows_nothing_new_ends_nothing(cast: Cast, api: Api, statement: str) -> None:
+    kept(api, "tasks/")
+
+    with tenant_context(cast.alpha), connection.cursor() as cursor:
+        cursor.execute(statement)
+
+    assert state(api, "tasks/") == "kept"
+
+
 WRITERS = [
     by_request,
     by_batch_request,
@@ -312,6 +411,8 @@ WRITERS = [
     by_project,
     by_import,
     by_sql,
+    by_hand,
+    by_a_transaction_whose_hook_fails,
 ]
 
 
@@ -462,9 +563,14 @@ def test_who_waits_in_vain_asks_the_database(api: Api, monkeypatch: pytest.Monke
     kept(api, "tasks/")
     forget_cached()
     api.get("")
-    states = []
+    states: list[str] = []
     monkeypatch.setattr(answers, "WAIT_S", 0.03)
-    monkeypatch.setattr(answers, "keep", lambda found, answer: states.append(found.state))
+
+    def claim(found: caching.Found, answer: Any) -> bool:
+        states.append(found.state)
+        return True
+
+    monkeypatch.setattr(answers, "keep", claim)
 
     assert [titles(api.get("tasks/")) for _ in range(4)] == [["One"]] * 4
     assert states == ["new", "cold", "build", "wait"]
