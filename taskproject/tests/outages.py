@@ -111,6 +111,7 @@ class CacheRelay:
 
     def __init__(self, folder: Path) -> None:
         self.trips = 0
+        self.delay_s = 0.0  # of each trip
         self._hanging = threading.Event()
         self._server = urlsplit(str(caches.settings["default"]["LOCATION"]))
         self._path = folder / "relay.sock"
@@ -175,6 +176,7 @@ class CacheRelay:
                         opening = b"CLIENT" in data or b"SELECT" in data or b"HELLO" in data
                         self.trips += not (servers_turn or opening)
                         servers_turn = True
+                        time.sleep(self.delay_s)
                         server.sendall(data)
 
     def _connected(self) -> socket.socket:

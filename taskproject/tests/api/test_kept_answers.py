@@ -657,6 +657,12 @@ def test_refused_hanging_cut_or_flushed_nothing_is_wrong_and_nothing_fails(
 
     with relayed_cache(tmp_path) as relay:
         agrees("there")
+        relay.delay_s = 0.05
+        agrees("slow")
+        relay.delay_s = 0.3  # beyond the time that it is given
+        agrees("too slow")
+        relay.delay_s, caching.breaker = 0.0, Breaker()
+        agrees("fast again")
         relay.cut()
         agrees("cut")
         redis().flushdb()
