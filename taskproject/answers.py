@@ -130,7 +130,7 @@ def _subject(tenant_id: int) -> str:
 
 def forget(*, tenant_id: int, **_: Any) -> None:
     """Make all answers of a tenant wrong."""
-    caching.bump(_subject(tenant_id))
+    caching.bump([_subject(tenant_id)])
 
 
 def forget_what_changes() -> None:

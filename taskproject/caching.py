@@ -106,10 +106,11 @@ def bump_on_commit(subjects: Iterable[str]) -> None:
     A bump that Redis can't take is remembered, and made before this process uses Redis again.
     """
     names = list(subjects)
-    transaction.on_commit(lambda: _bump(names))
+    transaction.on_commit(lambda: bump(names))
 
 
-def _bump(subjects: list[str]) -> None:
+def bump(subjects: Iterable[str]) -> None:
+    """The same at once, of what is committed already. One round trip."""
     if _client() is not None:
         missed.note(subjects)
         _guarded(lambda redis: None)
@@ -200,20 +201,27 @@ def take(buckets: Sequence[Bucket], *, closed: bool = False) -> Verdict:
 
 
 def read_and_take(
-    key: str, *, subject: str, buckets: Sequence[Bucket]
-) -> tuple[Reading, Verdict | None]:
+    key: str, *, subject: str, buckets: Sequence[Bucket], wanted: Wanted | None = None
+) -> tuple[Reading, Verdict | None, Found | None]:
     """Look for a value of a subject, and if it is there take one request from the buckets, as
-    `read` and `take` do. One round trip for both.
+    `read` and `take` do; and if that is granted, look for the answer that is wanted. One round trip
+    for all, two where a subject has no generation.
 
     Without the value nothing is taken, and there is no verdict.
     """
     at_s = time.monotonic()
     found = None
     if not missed.is_blind:
-        found = _guarded(lambda redis: _run_read_and_take(redis, key, subject, buckets))
-    generation, kept, *state = found or (None, None)
-    reading = Reading(subject, key, _agreeing(kept, generation), generation, at_s)
-    return reading, _verdict(buckets, state) if state and reading.kept is not None else None
+        found = _guarded(lambda redis: _run_read_and_take(redis, key, subject, buckets, wanted))
+    generation, value, *rest = found or (None, None)
+    reading = Reading(subject, key, _agreeing(value, generation), generation, at_s)
+    if reading.kept is None:
+        return reading, None, Found(wanted) if wanted else None
+    if wanted is None:
+        return reading, _verdict(buckets, rest), None
+    state, stamp, answer, *levels = rest
+    answered = Found(wanted, state.decode(), stamp, _agreeing(answer, stamp), at_s)
+    return reading, _verdict(buckets, levels), answered
 
 
 def _verdict(buckets: Sequence[Bucket], state: Sequence[int]) -> Verdict:
@@ -227,12 +235,20 @@ def _run_take(redis: Any, buckets: Sequence[Bucket]) -> list[int]:
     return answer
 
 
-def _run_read_and_take(redis: Any, key: str, subject: str, buckets: Sequence[Bucket]) -> list[Any]:
-    keys = [*_kept_at(subject, key), _key(FIGURES), *_bucket_keys(buckets)]
-    answer: list[Any] = _run_script(redis, scripts.READ_AND_TAKE, keys, buckets)
-    if answer[0] is None:
-        answer[0] = _started(redis, subject)
-    return answer
+def _run_read_and_take(
+    redis: Any, key: str, subject: str, buckets: Sequence[Bucket], wanted: Wanted | None
+) -> list[Any]:
+    keys = [*_kept_at(subject, key), _key(FIGURES)]
+    script, more = scripts.READ_AND_TAKE, list[str]()
+    if wanted is not None:
+        keys += [*_kept_at(wanted.subject, wanted.key), _seen_key(wanted), _builder_key(wanted)]
+        script, more = scripts.ADMIT, [wanted.tag]
+    found: list[Any] = _run_script(redis, script, [*keys, *_bucket_keys(buckets)], buckets, *more)
+    if found[0] is None:
+        found[0] = _started(redis, subject)
+    elif wanted is not None and len(found) > 2 and found[2] == b"new":
+        _started(redis, wanted.subject)
+    return found
 
 
 def _kept_at(subject: str, key: str) -> tuple[str, str]:
@@ -259,7 +275,7 @@ def _sha_of(script: str) -> str:
     return hashlib.sha1(script.encode(), usedforsecurity=False).hexdigest()
 
 
-# --- Answers ------------------------------------------------------------------------------------
+# --- Answers --------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)
@@ -283,45 +299,6 @@ class Found:
     generation: bytes | None = None
     kept: bytes | None = None
     at_s: float = 0.0  # of the monotonic clock
-
-
-def admit(
-    key: str, *, subject: str, buckets: Sequence[Bucket], wanted: Wanted
-) -> tuple[Reading, Verdict | None, Found]:
-    """What `read_and_take` does, with a look for an answer if a request was granted. One round
-    trip for all, two where a subject has no generation."""
-    at_s = time.monotonic()
-    found = None
-    if not missed.is_blind:
-        found = _guarded(lambda redis: _run_admit(redis, key, subject, buckets, wanted))
-    if found is None:
-        return Reading(subject, key, None, None, at_s), None, Found(wanted)
-    generation, value, *rest = found
-    reading = Reading(subject, key, _agreeing(value, generation), generation, at_s)
-    if reading.kept is None:
-        return reading, None, Found(wanted)
-    state, stamp, answer, *levels = rest
-    answered = Found(wanted, state.decode(), stamp, _agreeing(answer, stamp), at_s)
-    return reading, _verdict(buckets, levels), answered
-
-
-def _run_admit(
-    redis: Any, key: str, subject: str, buckets: Sequence[Bucket], wanted: Wanted
-) -> list[Any]:
-    keys = [
-        *_kept_at(subject, key),
-        _key(FIGURES),
-        *_kept_at(wanted.subject, wanted.key),
-        _key(f"seen:{wanted.subject}:{wanted.key}"),
-        _builder_key(wanted),
-        *_bucket_keys(buckets),
-    ]
-    found: list[Any] = _run_script(redis, scripts.ADMIT, keys, buckets, wanted.tag)
-    if found[0] is None:
-        found[0] = _started(redis, subject)
-    elif len(found) > 2 and found[2] == b"new":
-        _started(redis, wanted.subject)
-    return found
 
 
 def built(wanted: Wanted) -> Found:
@@ -350,7 +327,7 @@ def keep_answer(found: Found, answer: bytes) -> None:
     def write(redis: Any) -> None:
         with redis.pipeline(transaction=False) as pipe:
             pipe.set(_value_key(wanted.subject, wanted.key), kept, px=left_ms)
-            pipe.set(_key(f"seen:{wanted.subject}:{wanted.key}"), 1, px=scripts.SEEN_MS)
+            pipe.set(_seen_key(wanted), 1, px=scripts.SEEN_MS)
             pipe.delete(_builder_key(wanted))
             pipe.execute()
 
@@ -366,10 +343,8 @@ def _builder_key(wanted: Wanted) -> str:
     return _key(f"builder:{wanted.subject}:{wanted.key}")
 
 
-def bump(subject: str) -> None:
-    """Make every value of a subject wrong: what it is made of has changed, and is committed. One
-    round trip."""
-    _bump([subject])
+def _seen_key(wanted: Wanted) -> str:
+    return _key(f"seen:{wanted.subject}:{wanted.key}")
 
 
 # --- The connection -------------------------------------------------------------------------------

@@ -1,6 +1,7 @@
 """Which tenants a transaction has changed rows of, told once it has committed.
 
-Every statement passes through here, whoever sends it: a service, a batch, the admin, an import.
+Every statement of Django's cursors, and of the prepared ones, passes through here, whoever sends
+it: a service, a batch, the admin, an import.
 So what is kept of a tenant's rows can be made wrong in one place, and nobody can forget to.
 """
 

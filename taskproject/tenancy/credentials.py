@@ -100,13 +100,9 @@ def recall_caller(
     """
     key, subject = _token_key(token_digest), _tenant_access(tenant_id)
     buckets = buckets_of(tenant_id, token_label(token_digest))
-    found = None
-    if wanted is None:
-        reading, verdict = caching.read_and_take(key, subject=subject, buckets=buckets)
-    else:
-        reading, verdict, found = caching.admit(
-            key, subject=subject, buckets=buckets, wanted=wanted
-        )
+    reading, verdict, found = caching.read_and_take(
+        key, subject=subject, buckets=buckets, wanted=wanted
+    )
     return _identity(reading.kept), reading, verdict, found
 
 

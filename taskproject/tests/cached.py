@@ -53,4 +53,4 @@ def put(value: Any, key: str = "k", subject: str = SUBJECT, *, lifetime_s: float
 
 def bump(*subjects: str) -> None:
     """What `bump_on_commit` does, as a commit does it: no transaction is open here."""
-    caching._bump(list(subjects or (SUBJECT,)))
+    caching.bump(subjects or (SUBJECT,))

@@ -5,8 +5,10 @@ from __future__ import annotations
 import gzip
 import io
 import os
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any, Final
 
@@ -14,9 +16,10 @@ import msgspec
 import pytest
 from django.conf import settings
 from django.core.management import CommandError, call_command
-from django.db import connection
+from django.db import connection, transaction
 from django.db.models import Count
 
+from projects.models import Project
 from taskproject.db.context import tenant_context
 from taskproject.tenancy.models import Event, EventKind, Tenant
 from taskproject.tests.children import finish, on_a_server, start
@@ -170,3 +173,27 @@ def test_standard_input_is_never_taken_for_the_rejects(tmp_path: Path) -> None:
 
     assert "--rejects names the file to import" in done.stderr
     assert (done.returncode, path.read_bytes()) == (1, content)
+
+
+def test_ctrl_c_ends_an_import_that_waits_for_a_lock(tmp_path: Path) -> None:
+    run(write(tmp_path, record()))
+    with tenant_context(Tenant.objects.get()), transaction.atomic():
+        Project.objects.select_for_update().get()
+        path = write(tmp_path, record())
+        child = start("manage.py", "import_tasks", path, environ=on_a_server())
+        _wait_for_a_lock()
+        child.send_signal(signal.SIGINT)
+        code, _, errors = finish(child, timeout_s=20)
+
+    assert (code, "Interrupted. Nothing was written." in errors) == (130, True), errors
+
+
+def _wait_for_a_lock() -> None:
+    """Wait until another session waits for one of ours."""
+    with connection.cursor() as cursor:
+        for _ in range(200):
+            cursor.execute("SELECT count(*) FROM pg_locks WHERE NOT granted")
+            if cursor.fetchone()[0]:
+                return
+            time.sleep(0.05)
+    raise AssertionError("Nobody waits.")

@@ -632,7 +632,7 @@ def test_with_a_delete_after_the_commit_it_does(
 ) -> None:
     """The race of the test above is one: the usual way loses it."""
 
-    def delete(subject: str) -> None:
+    def delete(subjects: list[str]) -> None:
         keys = keys_of_answers()
         if keys:
             redis().delete(*keys)
