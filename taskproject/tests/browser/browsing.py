@@ -25,6 +25,7 @@ from taskproject.tests.browser import chromium
 PASSWORD: Final = "a-Password-for-tests-7"
 PATIENCE: Final = 10  # seconds
 # The rows that an open field offers, without the note that it is still searching.
+SEARCH: Final = ".select2-container--open .select2-search__field"
 OFFERED: Final = ".select2-results__option[role=option]:not([aria-disabled])"
 _TEXTS: Final = (
     "return [...document.querySelectorAll(arguments[0])].map(each => each.innerText.trim())"
@@ -172,7 +173,7 @@ class Browser:
         """Open a field that offers rows while one types, type, and click on a row."""
         field = self.one(f"select[name={name}] + .select2 .select2-selection")
         self.click(field)
-        self.one(".select2-container--open .select2-search__field").send_keys(typed)
+        self.one(SEARCH).send_keys(typed)
         self.wait(lambda: self._take_first(label), f"{label!r} to be offered first")
         self.wait(lambda: label in field.text, f"{label!r} to be chosen")
 
@@ -186,6 +187,10 @@ class Browser:
     def type(self, *keys: str) -> None:
         """Type into whatever has the focus."""
         self.driver.switch_to.active_element.send_keys(*keys)
+
+    def await_focus(self, css: str) -> None:
+        """Wait until an element that a script gives the focus to has it."""
+        self.wait(lambda: self.driver.switch_to.active_element == self.one(css), f"{css} to focus")
 
     def tab_to(self, css: str, limit: int = 60) -> None:
         """Press the tabulator until that element has the focus."""

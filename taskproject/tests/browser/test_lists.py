@@ -10,7 +10,7 @@ from django.db import transaction
 from selenium.webdriver.common.keys import Keys
 
 from projects.models import Project
-from taskproject.tests.browser.browsing import OFFERED
+from taskproject.tests.browser.browsing import OFFERED, SEARCH
 from taskproject.tests.cast import make_project, make_task
 from tasks.models import Status
 
@@ -60,6 +60,7 @@ def test_a_project_is_found_by_typing(browser, projects):
 def test_the_filters_can_be_used_without_a_mouse(browser, projects):
     browser.tab_to("select[name=project] + .select2 .select2-selection")
     browser.type(Keys.ENTER)
+    browser.await_focus(SEARCH)
     browser.type("web")
     browser.wait(lambda: browser.texts(OFFERED) == ["WEB · Web"], "the project")
     browser.type(Keys.ENTER)
