@@ -33,6 +33,10 @@ test: $(VENV)/.installed-dev .local/test/wheels/$(POSTGRES)  ## the test suite (
 prove: $(VENV)/.installed-dev .local/test/wheels/$(POSTGRES)  ## the heavy proofs at full size; takes long
 	@.ci/with-services $(TEST_ENV) -- .ci/prove $(ARGS)
 
+.PHONY: bench
+bench: $(VENV)/.installed-perf  ## each pattern beside its naive twin, in a few minutes (ARGS=… for benchmark run)
+	@.ci/with-services -- $(PY) manage.py benchmark run --quick $(ARGS)
+
 .PHONY: lint
 lint: $(VENV)/.installed-dev  ## format, lint, types, import contracts
 	@$(PY) -m ruff format --check .
@@ -67,7 +71,12 @@ $(VENV)/.installed: requirements.txt requirements-embedded.txt constraints.txt |
 	@$(PY) -m pip install --disable-pip-version-check -r requirements.txt -r requirements-embedded.txt
 	@touch $@
 
-$(VENV)/.installed-dev: requirements-dev.txt $(VENV)/.installed
+$(VENV)/.installed-perf: requirements-perf.txt $(VENV)/.installed
+	@echo "Installing what the lab needs."
+	@$(PY) -m pip install --disable-pip-version-check -r requirements-perf.txt
+	@touch $@
+
+$(VENV)/.installed-dev: requirements-dev.txt requirements-perf.txt $(VENV)/.installed
 	@echo "Installing the tools for tests and checks."
 	@$(PY) -m pip install --disable-pip-version-check -r requirements-dev.txt
 	@touch $@
