@@ -15,8 +15,8 @@ from typing import Any
 
 import pytest
 
-from tasks.benchmarks.loader import BadAnswer, closed_loop, request_bytes
-from tasks.benchmarks.processes import cpu_ns, cpu_seconds, descendants
+from tasks.reference.loader import BadAnswer, closed_loop, request_bytes
+from tasks.reference.processes import cpu_ns, cpu_seconds, descendants
 
 ROOT = Path(__file__).resolve().parents[2]
 

@@ -1,1 +1,43 @@
-"""What `manage.py benchmark_paths` sets the REST API beside: the same work, done the usual way."""
+"""The service's access patterns beside their naive twins: what `manage.py benchmark` measures."""
+
+from tasks.benchmarks import (
+    aggregates,
+    batches,
+    caches,
+    changes,
+    connections,
+    existence,
+    indexes,
+    isolation,
+    joins,
+    kept,
+    keys,
+    pages,
+    paths,
+    read_modify_write,
+    rest_batches,
+    search,
+    shapes,
+    written,
+)
+
+__all__ = [
+    "aggregates",
+    "batches",
+    "caches",
+    "changes",
+    "connections",
+    "existence",
+    "indexes",
+    "isolation",
+    "joins",
+    "kept",
+    "keys",
+    "pages",
+    "paths",
+    "read_modify_write",
+    "rest_batches",
+    "search",
+    "shapes",
+    "written",
+]

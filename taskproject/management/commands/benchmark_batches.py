@@ -16,11 +16,11 @@ from django.test import override_settings
 from taskproject.db.context import tenant_context
 from taskproject.tenancy.management.arguments import TaughtCommand, add_numbers, new_file
 from taskproject.tenancy.models import Tenant
-from tasks.benchmarks.batches import Stage, Way, Work, create, owner_connection, update
-from tasks.benchmarks.database import seeded_database, versions
-from tasks.benchmarks.imports import imported
-from tasks.benchmarks.ratios import ratio
-from tasks.benchmarks.rest import requests
+from tasks.reference.batches import Stage, Way, Work, create, owner_connection, update
+from tasks.reference.database import seeded_database, versions
+from tasks.reference.imports import imported
+from tasks.reference.ratios import ratio
+from tasks.reference.rest import requests
 from tasks.dataset.source import SourceError
 from tasks.services.imports.summary import ImportFailed
 
@@ -54,7 +54,7 @@ exit codes: 0 measured; 1 it could not be measured; 130 interrupted
 def _urls() -> Any:
     """The addresses of the stock views beside those of the service, for the test client."""
     return override_settings(
-        ROOT_URLCONF="tasks.benchmarks.urls",
+        ROOT_URLCONF="tasks.reference.urls",
         ALLOWED_HOSTS=["testserver"],
         SECURE_SSL_REDIRECT=False,
         RATE_LIMIT_TOKEN_PER_MINUTE=1_000_000,

@@ -23,11 +23,11 @@ from django.db import connection
 
 from taskproject.management.webserver import WebServerError, granian_command, wait_until_alive
 from taskproject.tenancy.management.arguments import TaughtCommand, add_numbers, at_least, new_file
-from tasks.benchmarks.database import seeded_database, versions
-from tasks.benchmarks.loader import BadAnswer, closed_loop
-from tasks.benchmarks.processes import cpu_ns, cpu_seconds, descendants
-from tasks.benchmarks.ratios import ratio
-from tasks.benchmarks.requests import OPERATIONS, Operation, callers, operations
+from tasks.reference.database import seeded_database, versions
+from tasks.reference.loader import BadAnswer, closed_loop
+from tasks.reference.processes import cpu_ns, cpu_seconds, descendants
+from tasks.reference.ratios import ratio
+from tasks.reference.requests import OPERATIONS, Operation, callers, operations
 
 _LOG_BYTES: Final = 3_000
 _HELP: Final = """\
@@ -188,7 +188,7 @@ def _server() -> Iterator[tuple[int, int]]:
     command = granian_command(
         host="127.0.0.1", port=port, workers=settings.WEB_WORKERS, threads=settings.WEB_THREADS
     )
-    command[command.index("taskproject.wsgi:application")] = "tasks.benchmarks.wsgi:application"
+    command[command.index("taskproject.wsgi:application")] = "tasks.reference.wsgi:application"
     with tempfile.TemporaryFile() as log:
         process = subprocess.Popen(command, env=_environment(), stdout=log, stderr=log)  # noqa: S603
         try:
@@ -209,7 +209,7 @@ def _environment() -> dict[str, str]:
     host = f"?host={quote(place['HOST'])}&port={place['PORT'] or 5432}"
     return {
         **os.environ,
-        "DJANGO_SETTINGS_MODULE": "tasks.benchmarks.settings",
+        "DJANGO_SETTINGS_MODULE": "tasks.reference.settings",
         "DATABASE_URL": f"postgresql://{account}@/{place['NAME']}{host}",
         "REDIS_URL": settings.REDIS_URL,
         "SECRET_KEY": secrets.token_urlsafe(50),

@@ -112,7 +112,8 @@ class StockTaskViewSet(RateLimitedView, ModelViewSet[Task]):
     def _made(self, serializer: Any, values: dict[str, Any]) -> Task:
         number = numbers_take(project_id=values["project"].pk)
         task: Task = serializer.create({**values, "creator": self.request.user, "number": number})
-        self._record(EventKind.TASK_CREATED, task, {"title": task.title})
+        changes = {"title": task.title, "status": Status(task.status).label}
+        self._record(EventKind.TASK_CREATED, task, changes)
         return task
 
     def perform_update(self, serializer: Any) -> None:

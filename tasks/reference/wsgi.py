@@ -6,13 +6,13 @@ import os
 from collections.abc import Callable, Iterable
 from typing import Any, Final
 
-os.environ.setdefault("DJANGO_SETTINGS_MODULE", "tasks.benchmarks.settings")
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "tasks.reference.settings")
 
 from django.core.servers.basehttp import get_internal_wsgi_application
 
 _service: Final = get_internal_wsgi_application()
 
-from tasks.benchmarks.bare import BARE, page_of_tasks  # noqa: E402  needs Django's set-up
+from tasks.reference.bare import BARE, page_of_tasks  # noqa: E402  needs Django's set-up
 
 
 def application(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:

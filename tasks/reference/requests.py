@@ -15,8 +15,8 @@ from taskproject.api.pagination import DEFAULT_LIMIT, MAX_LIMIT
 from taskproject.db.context import tenant_context
 from taskproject.tenancy.models import Membership, Role, Tenant
 from taskproject.tenancy.services import token_issue
-from tasks.benchmarks.loader import request_bytes
 from tasks.models import LIVE, Task
+from tasks.reference.loader import request_bytes
 
 API: Final = "/api/v1/tenants/{}/tasks/"
 STOCK: Final = "/stock/v1/tenants/{}/tasks/"

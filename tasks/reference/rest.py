@@ -15,8 +15,8 @@ from django.test import Client
 from projects.models import Project
 from taskproject.tenancy.models import Tenant, User
 from taskproject.tenancy.services import token_issue
-from tasks.benchmarks.batches import SLOW_SHARE, Stage, Way, Work, copied
 from tasks.models import Priority
+from tasks.reference.batches import SLOW_SHARE, Stage, Way, Work, copied
 
 _REQUEST: Final = 1_000
 

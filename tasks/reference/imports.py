@@ -10,10 +10,10 @@ from typing import Any, Final
 import psycopg
 from psycopg import sql
 
-from tasks.benchmarks.batches import Way, Work
 from tasks.dataset.seeding.loading import copy_statement
 from tasks.dataset.seeding.tables import COLUMNS
 from tasks.dataset.source import open_source
+from tasks.reference.batches import Way, Work
 from tasks.services.imports.run import tasks_import
 from tasks.services.imports.summary import ImportSummary
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from django.urls import include, path
 
-from tasks.benchmarks.stock import StockTaskViewSet
+from tasks.reference.stock import StockTaskViewSet
 
 _ONE: Any = {"get": "retrieve", "patch": "partial_update"}
 
