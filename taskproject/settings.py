@@ -93,6 +93,13 @@ def _database() -> dict[str, Any]:
 
 
 DATABASES = {"default": _database()}
+# Runs of the lab, a file each.
+PERF_DIR = LOCAL_DIR / "perf"
+PERF_BASELINE = BASE_DIR / ".ci" / "benchmark-baseline.json"
+# The lab empties PostgreSQL's buffers as it, when asked to.
+PERF_SUPERUSER_URL = EMBEDDED.superuser if EMBEDDED else ""
+# A checkout in another folder finds the servers of this one by it.
+PERF_ENVIRONMENT = {"LOCAL_DIR": str(LOCAL_DIR)}
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 REDIS_URL = env.secret("REDIS_URL", EMBEDDED.redis if EMBEDDED else "")

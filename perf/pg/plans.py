@@ -17,7 +17,7 @@ from django.db.models import QuerySet
 
 SORTS: Final = ("Sort", "Incremental Sort")
 SEQ_SCAN: Final = "Seq Scan"
-_EXPLAINABLE: Final = ("select", "with", "values", "insert", "update", "delete", "merge")
+EXPLAINABLE: Final = ("select", "with", "values", "insert", "update", "delete", "merge")
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +50,9 @@ class Node:
     loops: int | None = None
     searches: int | None = None  # descents of the index, in all loops; PostgreSQL 18 tells
     buffers: Buffers | None = None
+    wal_bytes: int = 0  # with those below it; counted where it was asked for
+    part: str | None = None  # as EXPLAIN names a part of its own: "CTE made"
+    cte: str | None = None  # whose rows a CTE Scan reads
     children: tuple[Node, ...] = ()
 
     def walk(self) -> Iterator[Node]:
@@ -121,11 +124,40 @@ class Plan:
         return bool(self.nodes(*SORTS))
 
     @property
+    def fingerprint(self) -> str:
+        """The plan's form in one line: steps, tables, indexes and their order, without figures.
+
+        Equal plans have equal fingerprints, however many rows they meet.
+        """
+        return _form(self.root)
+
+    @property
+    def tops(self) -> tuple[Node, ...]:
+        """The nodes whose figures together are those of the statement.
+
+        They are the root, and each WITH that writes and that nothing reads: PostgreSQL runs it to
+        its end after the root, which has nothing of it in its own figures.
+        """
+        read = {f"CTE {node.cte}" for node in self.root.walk() if node.cte}
+        alone = (
+            node
+            for node in self.root.walk()
+            if node.type == "ModifyTable" and node.part and node.part not in read
+        )
+        return (self.root, *alone)
+
+    @property
     def buffers(self) -> int:
         """How many pages the statement asked for. Raises `ValueError` if it was not run."""
         if self.root.buffers is None:
             raise ValueError("Buffers are counted by a run: take the plan with analyze=True.")
-        return self.root.buffers.total
+        return sum(node.buffers.total for node in self.tops if node.buffers)
+
+    @property
+    def wal_bytes(self) -> int:
+        """How much WAL the statement wrote, where that was asked for; foreign keys and triggers
+        are in no plan."""
+        return sum(node.wal_bytes for node in self.tops)
 
     def complaints(
         self, *, index: str, table: str, bounds: Sequence[str] = (), may_sort: bool = False
@@ -156,6 +188,12 @@ def _drawn(node: Node, depth: int) -> Iterator[str]:
     yield "  " * depth + str(node)
     for child in node.children:
         yield from _drawn(child, depth + 1)
+
+
+def _form(node: Node) -> str:
+    parts = [node.type + (" backward" if node.backward else ""), node.index, node.relation]
+    below = ", ".join(_form(child) for child in node.children)
+    return " ".join(filter(None, parts)) + (f" ({below})" if below else "")
 
 
 def explain(query: QuerySet[Any, Any], *, analyze: bool = False) -> Plan:
@@ -191,8 +229,8 @@ def plans_of(connection: Any, *, analyze: bool = False) -> Iterator[list[Plan]]:
     plans: list[Plan] = []
 
     def plan_first(execute: Any, sql: Any, params: Any, many: bool, context: Any) -> Any:
-        word = _first_word(sql)
-        if word in _EXPLAINABLE and not many:
+        word = first_word(sql)
+        if word in EXPLAINABLE and not many:
             execute(_explaining(sql, analyze and word == "select"), params, many, context)
             plans.append(parse_plan(context["cursor"].fetchone()[0], statement=sql))
         return execute(sql, params, many, context)
@@ -201,7 +239,8 @@ def plans_of(connection: Any, *, analyze: bool = False) -> Iterator[list[Plan]]:
         yield plans
 
 
-def _first_word(sql: str) -> str:
+def first_word(sql: str) -> str:
+    """The word that a statement begins with, in small letters."""
     match = re.match(r"[\s(]*(\w+)", sql)
     return match[1].lower() if match else ""
 
@@ -246,6 +285,9 @@ def _node(found: dict[str, Any]) -> Node:
         removed=found.get("Rows Removed by Filter"),
         loops=found.get("Actual Loops"),
         searches=found.get("Index Searches"),
+        wal_bytes=found.get("WAL Bytes", 0),
+        part=found.get("Subplan Name"),
+        cte=found.get("CTE Name"),
         buffers=_buffers(found) if was_run else None,
         children=tuple(_node(child) for child in found.get("Plans", ())),
     )

@@ -148,7 +148,9 @@ def _about(run: Run) -> Iterator[str]:
 
 
 def _sizes(pair: PairResult) -> Iterator[str]:
-    header = ("rows", "way", "median", "naive : efficient", "verdict", "blocks", "statements")
+    header = (
+        "rows", "way", "median", "naive : efficient", "verdict", "blocks", "statements", "memory",
+    )  # fmt: skip
     body = (
         _size_row(size, way, size.comparison(way.name))
         for size in pair.sizes
@@ -169,6 +171,7 @@ def _size_row(size: SizeResult, way: VariantInfo, seen: Comparison | None) -> tu
         verdict,
         blocks_text(counters),
         statements_text(counters),
+        figures.size_bytes(counters.peak_bytes if counters else None),
     )
 
 

@@ -254,3 +254,21 @@ class TestPostgresql:
             cursor.execute("SET LOCAL work_mem = '4MB'")
 
         assert plans == []
+
+
+def modify(name: str, hit: int, wal: int, *below: dict[str, Any]) -> dict[str, Any]:
+    return step("ModifyTable", hit, wal, *below) | {"Subplan Name": f"CTE {name}"}
+
+
+def step(kind: str, hit: int, wal: int, *below: dict[str, Any]) -> dict[str, Any]:
+    figures = {"Shared Hit Blocks": hit, "WAL Bytes": wal, "Actual Loops": 1}
+    return {"Node Type": kind, "Plans": list(below), **figures}
+
+
+def test_a_with_that_writes_and_is_not_read_counts_beside_the_root():
+    scan = step("CTE Scan", 10, 700) | {"CTE Name": "made"}
+    root = step("Aggregate", 10, 700, modify("made", 10, 700), modify("told", 5, 300), scan)
+
+    plan = parse_plan({"Plan": root})
+
+    assert (plan.buffers, plan.wal_bytes) == (15, 1000)

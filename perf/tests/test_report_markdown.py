@@ -57,6 +57,7 @@ def test_a_page_has_each_way_at_each_size():
     assert len(found) == 2 + 4 * 3
     assert [each.strip() for each in found[-2]] == [
         "1,000,000", "`offset`", "8.42 ms", "27.1× [26.6, 27.7]", "efficient wins", "17,782", "1",
+        "46.9 KiB",
     ]  # fmt: skip
 
 

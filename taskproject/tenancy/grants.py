@@ -23,6 +23,7 @@ SHARED_TABLES: Final[dict[str, tuple[str, str]]] = {
     "django_content_type": ("SELECT", "Django's registry of models"),
     "django_session": ("SELECT, INSERT, UPDATE, DELETE", "a login, before any tenant is chosen"),
     "django_admin_log": ("SELECT, INSERT", "Django's admin writes it; no tenant data goes in"),
+    "perf_run": ("SELECT, INSERT, UPDATE", "runs of the lab, which tell nothing of a tenant"),
     "django_migrations": ("SELECT", "runserver and migrate --check read it"),
 }
 

@@ -1,0 +1,94 @@
+"""What a run and its workers tell each other: one line of JSON each way.
+
+A worker is a process of its own with connections of its own. It gets one `Job` and answers with a
+message for each pair and size, as soon as it has it.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import msgspec
+
+from perf.engine.results import Counters
+
+
+class Target(msgspec.Struct, frozen=True):
+    """Pairs to look at in one database."""
+
+    size: int
+    database: str
+    pairs: tuple[str, ...]
+
+
+class Job(msgspec.Struct, frozen=True):
+    """What a worker shall do: count once what calls cost, or time them."""
+
+    kind: Literal["count", "time"]
+    targets: tuple[Target, ...]
+    seed: int
+    execution: int
+    draws: int
+    counted_draws: int
+    rounds: int
+    sample_ms: float
+    slowest_call_s: float
+    delay_ratio: float
+    cache: Literal["warm", "cold"]
+    superuser_url: str = ""  # for cold buffers
+    controls: int = 1  # how many times over
+    modules: tuple[str, ...] = ()  # with pairs of no installed app
+
+
+class Counted(msgspec.Struct, frozen=True, tag=True):
+    """What the untimed pass found. `refusal` says how rows differ, `skipped` why there is none."""
+
+    pair: str
+    size: int
+    rows: int = 0
+    digest: str = ""
+    counters: dict[str, Counters] = {}
+    refusal: str = ""
+    skipped: str = ""
+
+
+class Timed(msgspec.Struct, frozen=True, tag=True):
+    """The samples of one execution: ns of a call, a row of rounds for each way."""
+
+    pair: str
+    size: int
+    execution: int
+    calls: dict[str, int]
+    samples: dict[str, tuple[float, ...]]
+    gc_shares: dict[str, float]
+    plans: dict[str, str]
+    fetched_blocks: int = 0
+    refusal: str = ""
+    notes: dict[str, str] = {}  # why a way was not timed
+
+
+class Controlled(msgspec.Struct, frozen=True, tag=True):
+    """What one execution found where the answer is known, the `number`th time."""
+
+    execution: int
+    number: int
+    ours: tuple[float, ...]
+    same: tuple[float, ...]
+    delayed: tuple[float, ...]
+    harness_ns: float
+    yardstick_ns: float
+
+
+class Failed(msgspec.Struct, frozen=True, tag=True):
+    """A pair that raised where it should have been counted or timed: nothing of it is believed."""
+
+    pair: str
+    size: int
+    error: str
+
+
+class Done(msgspec.Struct, frozen=True, tag=True):
+    """The worker came to its end."""
+
+
+Message = Counted | Timed | Controlled | Failed | Done

@@ -1,0 +1,266 @@
+"""A run: databases made ready, rows proven and calls counted, then timed in fresh processes."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, closing, contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Final, Literal, Protocol
+
+from perf import assembly
+from perf.assembly import Collected
+from perf.catalogue import Dataset, PairSpec
+from perf.engine.results import VERSION, Controls, Interval, Method, Run
+from perf.engine.statistics import ratio_of
+from perf.environment import environment
+from perf.messages import Controlled, Counted, Failed, Job, Message, Target, Timed
+from perf.pg import databases
+from perf.workers import answers
+
+DELAY_MARGINS: Final = 2.0  # an injected delay of so many margins must be found
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What to run, and how. `sizes` has the sizes of each pair by its name, ascending."""
+
+    specs: tuple[PairSpec, ...]
+    sizes: dict[str, tuple[int, ...]]
+    method: Method
+    command: str
+    counted_draws: int = 10
+    slowest_call_s: float = 5.0
+    budget_s: float | None = None
+    controls: int = 1
+    modules: tuple[str, ...] = ()  # with pairs of no installed app
+    superuser_url: str = ""
+
+    @property
+    def places(self) -> int:
+        """How many pairs at how many sizes."""
+        return sum(len(self.sizes[each.name]) for each in self.specs)
+
+
+class Watcher(Protocol):
+    """What is told how far a run is."""
+
+    def step(self, text: str) -> None:
+        """Something begins that takes a while."""
+
+    def progress(self, done: int, total: int, text: str) -> None:
+        """So much of the timing is done; `text` is the last interval."""
+
+
+class Runner:
+    """Makes one run. What it has collected is valid whenever it is stopped."""
+
+    def __init__(self, plan: Plan, watcher: Watcher) -> None:
+        self._plan = plan
+        self._watcher = watcher
+        self._collected = Collected()
+        self._environment: dict[str, str] = {}
+        self._started_at = _now()
+        self._started = time.monotonic()
+        self._id = f"{datetime.now(UTC):%Y%m%d-%H%M%S}-{secrets.token_hex(2)}"
+        self._is_whole = False
+        self._note = ""
+        self._names: dict[tuple[str, int], str] = {}
+
+    def run(self, *, timed: bool = True) -> None:
+        """Go through all of it; without `timed`, prove rows and count only."""
+        with self.ready():
+            if self._plan.specs:
+                self._watcher.step("Proving that all ways return the same rows, and counting.")
+                self._work("count", execution=-1)
+            for execution in range(self._plan.method.executions if timed else 0):
+                if self._is_over_budget(execution):
+                    break
+                self._work("time", execution)
+            self._is_whole = not self._note
+
+    @contextmanager
+    def ready(self) -> Iterator[None]:
+        """Have a copy of each database that is needed, filling those that are not there."""
+        with ExitStack() as stack:
+            self._names = self._databases(stack)
+            yield
+
+    def time(self, execution: int, root: Path | None = None) -> list[Timed]:
+        """Time all once, by the code at `root` or by that which runs; inside of `ready`.
+
+        Nothing of it becomes part of the result.
+        """
+        found = []
+        job = self._job("time", execution)
+        total = sum(len(each.pairs) for each in job.targets)
+        with closing(answers(job, root)) as messages:
+            for number, message in enumerate(messages):
+                self._tell("time", execution, number, total, message)
+                found += [message] if isinstance(message, Timed) else []
+        return found
+
+    def result(self) -> Run:
+        """What there is, also amid a run."""
+        method, collected = self._plan.method, self._collected
+        found = assembly.controls(collected, method, DELAY_MARGINS * method.margin)
+        return Run(
+            version=VERSION,
+            id=self._id,
+            command=self._plan.command,
+            started_at=self._started_at,
+            ended_at=_now() if self._is_whole else None,
+            method=method,
+            environment=self._environment,
+            controls=found,
+            pairs=tuple(
+                assembly.pair_result(spec, self._plan.sizes[spec.name], collected, method, found)
+                for spec in self._plan.specs
+            ),
+            note=self._note,
+        )
+
+    def controls(self) -> list[Controls]:
+        """What each of the plan's controls says, as far as they were made."""
+        method = self._plan.method
+        found = (
+            assembly.controls(self._collected, method, DELAY_MARGINS * method.margin, number)
+            for number in range(self._plan.controls)
+        )
+        return [each for each in found if each is not None]
+
+    def _databases(self, stack: ExitStack) -> dict[tuple[str, int], str]:
+        """A copy of the database of each dataset and size; the missing ones are filled first."""
+        found = {}
+        for dataset, size in self._wanted():
+            name = databases.kept_name(dataset, size)
+            if not databases.is_filled(name):
+                self._watcher.step(f"Filling {name} with {size:,} rows; it is kept.")
+                databases.fill(dataset, size)
+            found[dataset.name, size] = stack.enter_context(
+                databases.copied(name, str(os.getpid()))
+            )
+        if found:
+            with databases.using(next(iter(found.values()))):
+                self._environment = environment()
+        return found
+
+    def _wanted(self) -> list[tuple[Dataset, int]]:
+        wanted = {
+            (spec.dataset.name, size): (spec.dataset, size)
+            for spec in self._plan.specs
+            for size in self._plan.sizes[spec.name]
+        }
+        return [wanted[key] for key in sorted(wanted)]
+
+    def _work(self, kind: Literal["count", "time"], execution: int) -> None:
+        job = self._job(kind, execution)
+        total = sum(len(each.pairs) for each in job.targets)
+        # Closed here: a worker that outlives an interruption keeps its database from being dropped.
+        with closing(answers(job)) as messages:
+            for number, message in enumerate(messages):
+                self._collected.add(message)
+                self._tell(kind, execution, number, total, message)
+
+    def _job(self, kind: Literal["count", "time"], execution: int) -> Job:
+        method = self._plan.method
+        leave_out = self._unfit()
+        return Job(
+            kind=kind,
+            targets=tuple(
+                Target(size, name, pairs)
+                for (dataset, size), name in self._names.items()
+                if (pairs := self._pairs_at(dataset, size, leave_out))
+            ),
+            seed=method.seed,
+            execution=execution,
+            draws=method.draws,
+            counted_draws=self._plan.counted_draws,
+            rounds=method.rounds,
+            sample_ms=method.sample_ms,
+            slowest_call_s=self._plan.slowest_call_s,
+            delay_ratio=DELAY_MARGINS * method.margin,
+            cache="cold" if method.cache == "cold" else "warm",
+            superuser_url=self._plan.superuser_url,
+            controls=self._plan.controls,
+            modules=self._plan.modules,
+        )
+
+    def _pairs_at(
+        self, dataset: str, size: int, leave_out: set[tuple[str, int]]
+    ) -> tuple[str, ...]:
+        return tuple(
+            each.name
+            for each in self._plan.specs
+            if each.dataset.name == dataset
+            and size in self._plan.sizes[each.name]
+            and (each.name, size) not in leave_out
+        )
+
+    def _unfit(self) -> set[tuple[str, int]]:
+        """What is not timed: refused, skipped or failed."""
+        counted = self._collected.counted.items()
+        found = {place for place, each in counted if each.refusal or each.skipped}
+        return found | set(self._collected.failed)
+
+    def _is_over_budget(self, done: int) -> bool:
+        """Whether another execution would take longer than the budget; two are always made."""
+        budget_s = self._plan.budget_s
+        if budget_s is None or done < 2:
+            return False
+        passed_s = time.monotonic() - self._started
+        if passed_s * (done + 1) / done <= budget_s:
+            return False
+        planned = self._plan.method.executions
+        self._note = f"The budget of {budget_s:g} s ended after {done} of {planned} executions."
+        return True
+
+    def _tell(self, kind: str, execution: int, number: int, total: int, message: Message) -> None:
+        if kind == "count" and isinstance(message, Counted | Failed):
+            self._watcher.progress(number + 1, total, f"{message.pair} at {message.size:,}")
+        elif isinstance(message, Controlled) and self._plan.controls > 1:
+            whole = self._plan.controls * self._plan.method.executions
+            self._watcher.progress(execution * self._plan.controls + number + 1, whole, "controls")
+        elif isinstance(message, Timed):
+            whole = total * self._plan.method.executions
+            done = execution * total + min(number, total)
+            self._watcher.progress(done, whole, self._narrowing(message))
+
+    def _narrowing(self, message: Timed) -> str:
+        """The interval of what was timed last, as far as it is known."""
+        place = f"{message.pair} at {message.size:,}"
+        spec = next(each for each in self._plan.specs if each.name == message.pair)
+        timed = self._collected.timed.get((message.pair, message.size), [])
+        naive = spec.naive[0].name
+        both = [each.samples for each in timed if {naive, spec.efficient.name} <= {*each.samples}]
+        found: Interval | None = None
+        if len(both) > 1:
+            found = ratio_of(
+                [each[naive] for each in both],
+                [each[spec.efficient.name] for each in both],
+                seed=self._plan.method.seed,
+            ).ratio
+        return f"{place}: {found.low:.3g} to {found.high:.3g} times" if found else place
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")
+
+
+def chosen_sizes(
+    specs: Sequence[PairSpec], asked: Sequence[int] | None, *, large: bool, at_most: int | None
+) -> dict[str, tuple[int, ...]]:
+    """The sizes of each pair: those that were asked for, or its own up to `at_most`."""
+    found = {}
+    for spec in specs:
+        sizes = set(asked) if asked else {*spec.sizes, *(spec.large_sizes if large else ())}
+        if asked and not spec.large_sizes and len(spec.sizes) == 1:
+            sizes = set(spec.sizes)  # what does not depend on the rows of a table
+        found[spec.name] = tuple(
+            each for each in sorted(sizes) if at_most is None or each <= at_most
+        ) or (min(sizes),)
+    return found
