@@ -42,6 +42,7 @@ class BenchmarkRunAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
         "commit",
     )
     ordering = ("-id",)
+    sortable_by = ()
     list_per_page = 50
     show_full_result_count = False
     actions = None
@@ -54,6 +55,10 @@ class BenchmarkRunAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
     def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> Any:
         listed.enlist_missing()
         return super().changelist_view(request, extra_context)
+
+    def get_object(self, request: HttpRequest, object_id: str, from_field: Any = None) -> Any:
+        # PostgreSQL has no text with a NUL in it, and so no run.
+        return None if "\0" in object_id else super().get_object(request, object_id, from_field)
 
     def get_urls(self) -> list[URLPattern]:
         page = self.admin_site.admin_view(self.page)
