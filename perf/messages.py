@@ -32,12 +32,18 @@ class Job(msgspec.Struct, frozen=True):
     counted_draws: int
     rounds: int
     sample_ms: float
-    slowest_call_s: float
     delay_ratio: float
     cache: Literal["warm", "cold"]
     superuser_url: str = ""  # for cold buffers
+    # Ways that are too slow to be timed: seconds of a call by `slow_key`.
+    slow: dict[str, float] = {}
     controls: int = 1  # how many times over
     modules: tuple[str, ...] = ()  # with pairs of no installed app
+
+
+def slow_key(pair: str, size: int, way: str) -> str:
+    """The key of a way in `Job.slow`."""
+    return f"{pair} {size} {way}"
 
 
 class Counted(msgspec.Struct, frozen=True, tag=True):
@@ -48,6 +54,7 @@ class Counted(msgspec.Struct, frozen=True, tag=True):
     rows: int = 0
     digest: str = ""
     counters: dict[str, Counters] = {}
+    call_s: dict[str, float] = {}  # of one call of each way
     refusal: str = ""
     skipped: str = ""
 

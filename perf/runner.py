@@ -10,7 +10,7 @@ from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Final, Literal, Protocol
+from typing import Final, Literal, NamedTuple, Protocol
 
 from perf import assembly
 from perf.assembly import Collected
@@ -18,7 +18,16 @@ from perf.catalogue import Dataset, PairSpec
 from perf.engine.results import VERSION, Controls, Interval, Method, Run
 from perf.engine.statistics import ratio_of
 from perf.environment import environment
-from perf.messages import Controlled, Counted, Failed, Job, Message, Target, Timed
+from perf.messages import (
+    Controlled,
+    Counted,
+    Failed,
+    Job,
+    Message,
+    Target,
+    Timed,
+    slow_key,
+)
 from perf.pg import databases
 from perf.workers import answers
 
@@ -46,6 +55,14 @@ class Plan:
         return sum(len(self.sizes[each.name]) for each in self.specs)
 
 
+class _Copy(NamedTuple):
+    """Which copy of a database: all pairs of one have the same needs."""
+
+    dataset: str
+    size: int
+    writes: bool
+
+
 class Watcher(Protocol):
     """What is told how far a run is."""
 
@@ -69,7 +86,7 @@ class Runner:
         self._id = f"{datetime.now(UTC):%Y%m%d-%H%M%S}-{secrets.token_hex(2)}"
         self._is_whole = False
         self._note = ""
-        self._names: dict[tuple[str, int], str] = {}
+        self._names: dict[_Copy, str] = {}
 
     def run(self, *, timed: bool = True) -> None:
         """Go through all of it; without `timed`, prove rows and count only."""
@@ -133,29 +150,31 @@ class Runner:
         )
         return [each for each in found if each is not None]
 
-    def _databases(self, stack: ExitStack) -> dict[tuple[str, int], str]:
-        """A copy of the database of each dataset and size; the missing ones are filled first."""
+    def _databases(self, stack: ExitStack) -> dict[_Copy, str]:
+        """A copy of the database of each dataset and size; the missing ones are filled first.
+
+        What writes has a copy of its own: what a rollback leaves in tables, and a vacuum tells the
+        planner of it, is nothing to those who read.
+        """
         found = {}
-        for dataset, size in self._wanted():
-            name = databases.kept_name(dataset, size)
+        for copy, dataset in self._wanted().items():
+            name = databases.kept_name(dataset, copy.size)
             if not databases.is_filled(name):
-                self._watcher.step(f"Filling {name} with {size:,} rows; it is kept.")
-                databases.fill(dataset, size)
-            found[dataset.name, size] = stack.enter_context(
-                databases.copied(name, str(os.getpid()))
-            )
+                self._watcher.step(f"Filling {name} with {copy.size:,} rows; it is kept.")
+                databases.fill(dataset, copy.size)
+            tag = f"{os.getpid()}{int(copy.writes)}"
+            found[copy] = stack.enter_context(databases.copied(name, tag))
         if found:
             with databases.using(next(iter(found.values()))):
                 self._environment = environment()
         return found
 
-    def _wanted(self) -> list[tuple[Dataset, int]]:
-        wanted = {
-            (spec.dataset.name, size): (spec.dataset, size)
+    def _wanted(self) -> dict[_Copy, Dataset]:
+        return {
+            _Copy(spec.dataset.name, size, spec.writes): spec.dataset
             for spec in self._plan.specs
             for size in self._plan.sizes[spec.name]
         }
-        return [wanted[key] for key in sorted(wanted)]
 
     def _work(self, kind: Literal["count", "time"], execution: int) -> None:
         job = self._job(kind, execution)
@@ -172,9 +191,9 @@ class Runner:
         return Job(
             kind=kind,
             targets=tuple(
-                Target(size, name, pairs)
-                for (dataset, size), name in self._names.items()
-                if (pairs := self._pairs_at(dataset, size, leave_out))
+                Target(copy.size, name, pairs)
+                for copy, name in self._names.items()
+                if (pairs := self._pairs_of(copy, leave_out))
             ),
             seed=method.seed,
             execution=execution,
@@ -182,7 +201,7 @@ class Runner:
             counted_draws=self._plan.counted_draws,
             rounds=method.rounds,
             sample_ms=method.sample_ms,
-            slowest_call_s=self._plan.slowest_call_s,
+            slow=self._slow(),
             delay_ratio=DELAY_MARGINS * method.margin,
             cache="cold" if method.cache == "cold" else "warm",
             superuser_url=self._plan.superuser_url,
@@ -190,15 +209,13 @@ class Runner:
             modules=self._plan.modules,
         )
 
-    def _pairs_at(
-        self, dataset: str, size: int, leave_out: set[tuple[str, int]]
-    ) -> tuple[str, ...]:
+    def _pairs_of(self, copy: _Copy, leave_out: set[tuple[str, int]]) -> tuple[str, ...]:
         return tuple(
             each.name
             for each in self._plan.specs
-            if each.dataset.name == dataset
-            and size in self._plan.sizes[each.name]
-            and (each.name, size) not in leave_out
+            if (each.dataset.name, each.writes) == (copy.dataset, copy.writes)
+            and copy.size in self._plan.sizes[each.name]
+            and (each.name, copy.size) not in leave_out
         )
 
     def _unfit(self) -> set[tuple[str, int]]:
@@ -206,6 +223,15 @@ class Runner:
         counted = self._collected.counted.items()
         found = {place for place, each in counted if each.refusal or each.skipped}
         return found | set(self._collected.failed)
+
+    def _slow(self) -> dict[str, float]:
+        """The ways that took too long when they were counted."""
+        return {
+            slow_key(pair, size, name): took_s
+            for (pair, size), counted in self._collected.counted.items()
+            for name, took_s in counted.call_s.items()
+            if took_s > self._plan.slowest_call_s
+        }
 
     def _is_over_budget(self, done: int) -> bool:
         """Whether another execution would take longer than the budget; two are always made."""

@@ -12,7 +12,7 @@ import signal
 import statistics
 import sys
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import IO, Any, Final
 
@@ -35,7 +35,17 @@ from perf.engine.sampling import (
     take_rounds,
     yardstick_ns,
 )
-from perf.messages import Controlled, Counted, Done, Failed, Job, Message, Target, Timed
+from perf.messages import (
+    Controlled,
+    Counted,
+    Done,
+    Failed,
+    Job,
+    Message,
+    Target,
+    Timed,
+    slow_key,
+)
 from perf.pg.cold import evicting
 from perf.pg.counters import (
     counting,
@@ -48,6 +58,7 @@ from perf.pg.counters import (
 )
 from perf.pg.databases import disconnect, using
 
+_CONTROL_ROUNDS: Final = 10  # cheap ones: the noise floor is no better known than by these
 _WRITTEN_DRAWS: Final = 2  # a loop that writes row by row takes seconds under EXPLAIN
 
 
@@ -142,7 +153,8 @@ class Worker:
         for each in ways:
             each.repeats = ours.repeats
         with frozen():
-            take_rounds(ways, draws, rounds=job.rounds, draws_each=1, rng=self._rng)
+            rounds = max(job.rounds, _CONTROL_ROUNDS)
+            take_rounds(ways, draws, rounds=rounds, draws_each=1, rng=self._rng)
         return Controlled(
             job.execution,
             number,
@@ -177,8 +189,10 @@ class Stage:
             digests, rows = self._proven(draws)
         except RowsDiffer as error:
             return Counted(self.spec.name, self.pair.size, refusal=str(error))
+        call_s = {}
         for each in self.spec.variants:
             call = getattr(self.pair, each.name)
+            call_s[each.name] = sample_ns(call, draws[:1], 1, self._around) / 1e9
             counters[each.name] = self._counters(call, draws)
         # Asked of pairs that write too: what their session has to report must not come in later.
         if written_rows(connection) != before and not self.spec.writes:
@@ -189,6 +203,7 @@ class Stage:
             rows=rows,
             digest=equality.digest(digests),
             counters=counters,
+            call_s=call_s,
         )
 
     def timed(self, job: Job, rng: random.Random, evict: Callable[[], None] | None = None) -> Timed:
@@ -197,14 +212,12 @@ class Stage:
         With `evict`, which empties PostgreSQL's buffers, a sample is one call with cold buffers.
         """
         draws = self._drawn()
+        ways, notes = self._ways(job.slow)
         try:
-            self._proven(draws)
+            self._proven(draws, without=notes)
         except RowsDiffer as error:
             return self._refused(job, str(error))
-        ways, notes = self._ways(draws, job.slowest_call_s)
-        # Other arguments may well have another plan: the same ones in each execution may not.
-        probe = self.pair.arguments(random.Random(f"{job.seed}:{self.spec.name}:plan"))
-        plans = {each.name: self._planned(each.call, probe) for each in ways}
+        plans = {} if self.spec.writes else self._plans(job, ways)
         number = calibrate(ways, draws, sample_ms=job.sample_ms, around=self._around)
         if evict is not None:
             number = 1
@@ -244,20 +257,22 @@ class Stage:
     def _drawn(self) -> list[Arguments]:
         return [self.pair.arguments(self._rng) for _ in range(self._number)]
 
-    def _ways(self, draws: list[Arguments], slowest_s: float) -> tuple[list[Way], dict[str, str]]:
+    def _ways(self, slow: Mapping[str, float]) -> tuple[list[Way], dict[str, str]]:
         """The ways that are quick enough to be timed, and why the others are not."""
         ways, notes = [], {}
         for each in self.spec.variants:
-            call = getattr(self.pair, each.name)
-            took_s = sample_ns(call, draws[:1], 1, self._around) / 1e9
-            if took_s > slowest_s:
-                notes[each.name] = f"a call takes {took_s:.1f} s, over the limit of {slowest_s:g} s"
+            took_s = slow.get(slow_key(self.spec.name, self.pair.size, each.name))
+            if took_s is None:
+                ways.append(Way(each.name, getattr(self.pair, each.name)))
             else:
-                ways.append(Way(each.name, call))
+                notes[each.name] = f"a call takes {took_s:.2g} s: too slow to be timed in this run"
         return ways, notes
 
-    def _proven(self, draws: list[Arguments]) -> tuple[list[str], int]:
+    def _proven(
+        self, draws: list[Arguments], without: Collection[str] = ()
+    ) -> tuple[list[str], int]:
         """The digest of each draw and the rows of the first, or `RowsDiffer` at the first doubt."""
+        naive = [each.name for each in self.spec.naive if each.name not in without]
         digests, rows, nothing = [], 0, True
         efficient = self.spec.efficient.name
         for number, draw in enumerate(draws):
@@ -265,11 +280,11 @@ class Stage:
             rows = equality.rows(ours) if number == 0 else rows
             nothing = nothing and ours is None
             digests.append(equality.digest(ours))
-            for each in self.spec.naive:
-                theirs = self._outcome(each.name, draw)
+            for name in naive:
+                theirs = self._outcome(name, draw)
                 if equality.digest(theirs) != digests[-1]:
                     where = equality.difference(ours, theirs)
-                    raise RowsDiffer(f"{efficient} and {each.name} differ: {where}")
+                    raise RowsDiffer(f"{efficient} and {name} differ: {where}")
         if nothing:
             raise RowsDiffer("no way returns anything, so nothing is proven")
         return digests, rows
@@ -303,8 +318,15 @@ class Stage:
     def _counting(self) -> AbstractContextManager[list[Statement]]:
         return counting(connection, writes=self.spec.writes)
 
+    def _plans(self, job: Job, ways: Sequence[Way]) -> dict[str, str]:
+        """The form of each way's plan for arguments that are the same in each execution: for others
+        there may well be another. Of ways that write nothing, whose tables stay as they are."""
+        probe = self.pair.arguments(random.Random(f"{job.seed}:{self.spec.name}:plan"))
+        return {each.name: self._planned(each.call, probe) for each in ways}
+
     def _planned(self, call: Any, draw: Arguments) -> str:
-        with self._within(), counting(connection, run=False) as statements:
+        call(*draw)  # what keeps answers asks the first time only
+        with counting(connection, run=False) as statements:
             call(*draw)
         # A way that sends many says the same again and again.
         return " ".join(dict.fromkeys(each.fingerprint for each in statements))
@@ -352,11 +374,12 @@ def main() -> None:
     """Do the job that stands in standard input. When it is told to end, it cleans up before."""
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
-        _main()
+        try:
+            _main()
+        finally:
+            signal.signal(signal.SIGTERM, signal.SIG_DFL)  # nothing is left to be cleaned up
     except KeyboardInterrupt:
         sys.exit(128 + signal.SIGTERM)
-    finally:
-        signal.signal(signal.SIGTERM, signal.SIG_DFL)  # nothing is left to be cleaned up
 
 
 def _main() -> None:

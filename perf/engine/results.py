@@ -164,7 +164,7 @@ class SizeResult:
 class Growth:
     """How one way grows from the smallest size to the largest: of = "time" or "blocks".
 
-    Flat is what does not grow: it may well fall, as rows of a tenant lie closer together in a larger
+    Flat is what does not grow: it may fall, as rows of a tenant lie closer together in a larger
     table. `exponent` is k of `a + b·N^k`, and None where the growth is too small to tell one.
     """
 

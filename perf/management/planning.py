@@ -34,12 +34,22 @@ class Mode:
     rounds: int
     draws: int
     sample_ms: float
+    slowest_call_s: float  # a way that takes longer is counted, and not timed
     at_most: int | None = None  # rows, where no sizes are asked for
+    one_size: bool = False  # the largest of them only
 
 
-USUAL: Final = Mode(executions=10, rounds=3, draws=5, sample_ms=20.0)
-QUICK: Final = Mode(executions=8, rounds=2, draws=3, sample_ms=5.0, at_most=10_000)
-RIGOROUS: Final = Mode(executions=10, rounds=10, draws=5, sample_ms=20.0)
+USUAL: Final = Mode(executions=10, rounds=3, draws=5, sample_ms=20.0, slowest_call_s=1.0)
+QUICK: Final = Mode(
+    executions=6,
+    rounds=2,
+    draws=3,
+    sample_ms=5.0,
+    slowest_call_s=0.1,
+    at_most=10_000,
+    one_size=True,
+)
+RIGOROUS: Final = Mode(executions=10, rounds=10, draws=5, sample_ms=20.0, slowest_call_s=1.0)
 
 
 def chosen(
@@ -88,9 +98,12 @@ def planned(
 ) -> Plan:
     """A plan; without `seed` the arguments are drawn anew."""
     at_most = None if sizes else mode.at_most
+    found_sizes = chosen_sizes(specs, sizes, large=large, at_most=at_most)
+    if mode.one_size and not sizes:
+        found_sizes = {name: found[-1:] for name, found in found_sizes.items()}
     return Plan(
         specs=specs,
-        sizes=chosen_sizes(specs, sizes, large=large, at_most=at_most),
+        sizes=found_sizes,
         method=Method(
             executions=mode.executions,
             rounds=mode.rounds,
@@ -103,6 +116,7 @@ def planned(
         ),
         command=_command(superuser_url),
         budget_s=budget_s,
+        slowest_call_s=mode.slowest_call_s,
         controls=controls,
         modules=tuple(modules),
         superuser_url=superuser_url,

@@ -49,7 +49,7 @@ def add_arguments(parser: ArgumentParser) -> None:
     _add_choice(parser)
     how = parser.add_argument_group("how")
     modes = how.add_mutually_exclusive_group()
-    modes.add_argument("--quick", action="store_true", help="8 executions of 2 rounds, up to 10k")
+    modes.add_argument("--quick", action="store_true", help="6 executions of 2 rounds, at 10k rows")
     modes.add_argument("--rigorous", action="store_true", help="10 executions of 10 rounds")
     how.add_argument(
         "--executions",

@@ -21,7 +21,7 @@ from rich.text import Text
 from perf.report.parts import Heading, Line, Part, Table, Tone, Verbatim
 from perf.report.texts import printable
 
-PLAIN_WIDTH: Final = 120
+PLAIN_WIDTH: Final = 160
 NARROWEST: Final = 40
 _STYLES: Final = {
     Tone.PLAIN: "",

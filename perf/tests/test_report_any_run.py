@@ -181,7 +181,7 @@ def test_a_log_is_plain_and_narrow(run):
     text = "".join([terminal.render(run), *map(details, run.pairs)])
 
     assert "\x1b" not in text
-    assert max(map(len, text.splitlines())) <= 120
+    assert max(map(len, text.splitlines())) <= 160
 
 
 @any_run

@@ -1,0 +1,199 @@
+"""A run and its exit code, without any worker or database."""
+
+from __future__ import annotations
+
+import dataclasses
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+
+from perf import runner
+from perf.engine.results import ClaimResult, Controls, Finding, Interval, Verdict
+from perf.management.running import exit_code
+from perf.management.selftest import false_verdicts, missed_delays
+from perf.messages import Counted, Failed
+from perf.runner import Plan, Runner
+from perf.tests.built import METHOD, pair, run, size
+from perf.tests.test_assembly import NAME, PLACE, SIZE, SPEC, controlled, counted, timed
+
+PLAN = Plan(specs=(SPEC,), sizes={NAME: (SIZE,)}, method=METHOD, command="benchmark run")
+
+
+class Watcher:
+    """Interrupts when it is told of so many messages."""
+
+    def __init__(self, interrupts_at: int = -1) -> None:
+        self.told: list[str] = []
+        self._interrupts_at = interrupts_at
+
+    def step(self, text: str) -> None: ...
+
+    def progress(self, done: int, total: int, text: str) -> None:
+        self.told.append(text)
+        if len(self.told) == self._interrupts_at:
+            raise KeyboardInterrupt
+
+
+class Workers:
+    """Stands for all workers: what each kind of them says, and which of them still run."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, *, counts: Any = None) -> None:
+        self.jobs: list[Any] = []
+        self.running = 0
+        self._counts = counts or counted()
+        monkeypatch.setattr(runner, "answers", self.answers)
+        monkeypatch.setattr(Runner, "ready", self._ready)
+
+    @contextmanager
+    def _ready(this, self):  # noqa: N805
+        self._names = {("books", SIZE): "perf_books_1000"}
+        yield
+
+    def answers(self, job: Any, root: Any = None):
+        self.jobs.append(job)
+        self.running += 1
+        try:
+            if job.kind == "count":
+                yield self._counts
+            elif job.targets:
+                yield controlled(job.execution)
+                yield timed(job.execution)
+        finally:
+            self.running -= 1
+
+
+@pytest.fixture
+def workers(monkeypatch) -> Workers:
+    found = Workers(monkeypatch)
+    monkeypatch.setattr(Runner, "ready", lambda self: found._ready(self))
+    return found
+
+
+def test_a_run_counts_once_and_times_each_execution(workers):
+    made = Runner(PLAN, Watcher())
+    made.run()
+
+    assert [(each.kind, each.execution) for each in workers.jobs] == [
+        ("count", -1),
+        *(("time", n) for n in range(4)),
+    ]
+    assert made.result().ended_at is not None
+    assert made.result().pairs[0].sizes[0].comparisons[0].verdict is Verdict.EFFICIENT
+
+
+def test_without_timing_it_only_counts(workers):
+    made = Runner(PLAN, Watcher())
+    made.run(timed=False)
+
+    assert [each.kind for each in workers.jobs] == ["count"]
+    assert made.result().pairs[0].sizes[0].variants[0].samples == ()
+
+
+def test_all_jobs_draw_from_one_seed(workers):
+    Runner(PLAN, Watcher()).run()
+
+    assert {each.seed for each in workers.jobs} == {METHOD.seed}
+
+
+@pytest.mark.parametrize(
+    "counts",
+    [counted(refusal="rows differ"), counted(skipped="not here"), Failed(NAME, SIZE, "ValueError")],
+)
+def test_what_was_refused_is_never_timed(workers, counts):
+    workers._counts = counts
+    Runner(PLAN, Watcher()).run()
+
+    timing = [each for each in workers.jobs if each.kind == "time"]
+    assert len(timing) == 4
+    assert all(each.targets == () for each in timing)
+
+
+@pytest.mark.parametrize("at", [1, 2, 3])
+def test_an_interruption_ends_its_worker_and_leaves_what_there_is(workers, at):
+    made = Runner(PLAN, Watcher(interrupts_at=at))
+
+    with pytest.raises(KeyboardInterrupt) as caught:
+        made.run()
+
+    assert (workers.running, caught.value.__traceback__ is not None) == (0, True)
+    assert made.result().ended_at is None
+    assert len(made.result().pairs[0].sizes[0].variants[0].samples) == at - 1
+
+
+def test_a_budget_leaves_two_executions_and_a_note(workers):
+    made = Runner(dataclasses.replace(PLAN, budget_s=0.0), Watcher())
+    made.run()
+
+    found = made.result()
+    assert [each.kind for each in workers.jobs] == ["count", "time", "time"]
+    assert found.note == "The budget of 0 s ended after 2 of 4 executions."
+    assert found.ended_at is None
+
+
+def test_progress_tells_the_interval_from_the_second_execution_on(workers):
+    watcher = Watcher()
+    Runner(PLAN, watcher).run()
+
+    assert watcher.told[:2] == ["app.pair at 1,000", "app.pair at 1,000"]
+    assert watcher.told[2].startswith("app.pair at 1,000: ")
+    assert watcher.told[2].endswith(" times")
+
+
+def test_ids_of_runs_are_those_of_files(workers):
+    from perf.history import _ID
+
+    assert _ID.fullmatch(Runner(PLAN, Watcher()).result().id)
+
+
+def claims(*findings: Finding):
+    return run(pair(size(), claims=[ClaimResult("x", each, "", False) for each in findings]))
+
+
+CONTROLS = Controls(
+    same=Interval(1.0, 0.99, 1.01),
+    same_verdict=Verdict.EQUIVALENT,
+    delayed=Interval(1.2, 1.15, 1.25),
+    delayed_verdict=Verdict.EFFICIENT,
+    delay_ratio=0.2,
+    noise_floor=1.01,
+    resolves=1.05,
+    harness_ns=50.0,
+    yardstick=(1.0,),
+    complaints=(),
+)
+BLIND = dataclasses.replace(CONTROLS, delayed_verdict=Verdict.INCONCLUSIVE)
+HOLDS, UNDECIDED, REFUTED = Finding.HOLDS, Finding.UNDECIDED, Finding.REFUTED
+
+
+@pytest.mark.parametrize(
+    ("found", "usual", "strict"),
+    [
+        (claims(HOLDS), 0, 0),
+        (claims(HOLDS, Finding.NOT_MEASURED), 0, 0),
+        (claims(HOLDS, UNDECIDED), 0, 4),
+        (claims(UNDECIDED, REFUTED), 1, 1),
+        (run(pair(size(refusal="no"))), 5, 5),
+        (run(pair(size(), size(refusal="no"), claims=claims(REFUTED).pairs[0].claims)), 5, 5),
+        (run(controls=BLIND), 0, 4),
+        (run(controls=CONTROLS), 0, 0),
+    ],
+)
+def test_the_exit_code_is_the_gravest(found, usual, strict):
+    assert (exit_code(found, strict=False), exit_code(found, strict=True)) == (usual, strict)
+
+
+def test_the_self_test_counts_what_it_got_wrong():
+    told_apart = dataclasses.replace(CONTROLS, same=Interval(1.05, 1.02, 1.08))
+    other_side = dataclasses.replace(CONTROLS, same=Interval(0.95, 0.93, 0.98))
+    missed = dataclasses.replace(CONTROLS, delayed=Interval(1.1, 1.005, 1.2))
+
+    assert false_verdicts(CONTROLS, [CONTROLS, told_apart, other_side]) == 2
+    assert missed_delays(CONTROLS, [CONTROLS, missed]) == 1
+
+
+def test_messages_of_one_place_belong_together():
+    made = Runner(PLAN, Watcher())
+    made._collected.add(Counted(NAME, SIZE))
+
+    assert list(made._collected.counted) == [PLACE]
