@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import secrets
 import time
@@ -86,6 +87,7 @@ class Runner:
         self._id = f"{datetime.now(UTC):%Y%m%d-%H%M%S}-{secrets.token_hex(2)}"
         self._is_whole = False
         self._note = ""
+        self._executions = plan.method.executions
         self._names: dict[_Copy, str] = {}
 
     def run(self, *, timed: bool = True) -> None:
@@ -94,11 +96,20 @@ class Runner:
             if self._plan.specs:
                 self._watcher.step("Proving that all ways return the same rows, and counting.")
                 self._work("count", execution=-1)
-            for execution in range(self._plan.method.executions if timed else 0):
-                if self._is_over_budget(execution):
-                    break
-                self._work("time", execution)
-            self._is_whole = not self._note
+            if timed:
+                self._time_all()
+            self._is_whole = True
+
+    def _time_all(self) -> None:
+        """All executions, or as many as end within the budget: two at least."""
+        planned, began = self._plan.method.executions, time.monotonic()
+        self._watcher.step(f"Timing, in {planned} executions.")
+        for execution in range(planned):
+            if execution > 1 and self._is_over_budget((time.monotonic() - began) / execution):
+                self._executions = execution
+                self._note = f"The budget was enough for {execution} of {planned} executions."
+                return
+            self._work("time", execution)
 
     @contextmanager
     def ready(self) -> Iterator[None]:
@@ -123,7 +134,8 @@ class Runner:
 
     def result(self) -> Run:
         """What there is, also amid a run."""
-        method, collected = self._plan.method, self._collected
+        method = dataclasses.replace(self._plan.method, executions=self._executions)
+        collected = self._collected
         found = assembly.controls(collected, method, DELAY_MARGINS * method.margin)
         return Run(
             version=VERSION,
@@ -233,17 +245,10 @@ class Runner:
             if took_s > self._plan.slowest_call_s
         }
 
-    def _is_over_budget(self, done: int) -> bool:
-        """Whether another execution would take longer than the budget; two are always made."""
-        budget_s = self._plan.budget_s
-        if budget_s is None or done < 2:
-            return False
+    def _is_over_budget(self, execution_s: float) -> bool:
+        """Whether another execution, which takes so long, would end after the budget."""
         passed_s = time.monotonic() - self._started
-        if passed_s * (done + 1) / done <= budget_s:
-            return False
-        planned = self._plan.method.executions
-        self._note = f"The budget of {budget_s:g} s ended after {done} of {planned} executions."
-        return True
+        return self._plan.budget_s is not None and passed_s + execution_s > self._plan.budget_s
 
     def _tell(self, kind: str, execution: int, number: int, total: int, message: Message) -> None:
         if kind == "count" and isinstance(message, Counted | Failed):

@@ -236,7 +236,7 @@ class Stage:
             )
         fetched = fetched_blocks(connection) - before
         try:
-            self._proven(draws[:1])  # of a way that is right only at first
+            self._proven(draws[:1], without=notes)  # of a way that is right only at first
         except RowsDiffer as error:
             return self._refused(job, f"after it was timed, {error}")
         return Timed(

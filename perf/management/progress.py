@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
 NEXT_LINE_S: Final = 5.0
+KNOWN_RATIO: Final = 0.1  # some pairs take a hundred times as long as others, in random order
 
 
 class QuietWatcher:
@@ -44,7 +45,8 @@ class LineWatcher:
             return
         self._told = now
         left_s = (now - self._started) * (total - done) / max(done, 1)
-        self._out.write(f"{done / total:4.0%}, {_clock(left_s)} left: {text}\n")
+        left = f", {_clock(left_s)} left" if done >= KNOWN_RATIO * total else ""
+        self._out.write(f"{done / total:4.0%}{left}: {text}\n")
         self._out.flush()
 
 

@@ -84,7 +84,8 @@ class Lab:
     def copies(self) -> list[str]:
         """Databases that its commands have copied for themselves, and not dropped."""
         found = ask("SELECT datname FROM pg_database WHERE datname ~ '^perf_.*_copy[0-9]+$'")
-        return [each for each in found if int(each.rpartition("_copy")[2]) in self.pids]
+        # The last digit tells whether it was for pairs that write.
+        return [each for each in found if int(each.rpartition("_copy")[2]) // 10 in self.pids]
 
     def runs(self) -> list[Run]:
         """All that is kept, the oldest first."""

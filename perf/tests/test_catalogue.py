@@ -137,7 +137,7 @@ def test_the_name_of_a_dataset_fits_into_that_of_a_database(name):
 
 
 def test_the_longest_name_of_a_database_is_not_cut():
-    copy = f"perf_{'b' * 24}_100000000_12345678_copy4194304"
+    copy = f"perf_{'b' * 24}_100000000_12345678_copy41943041"
 
     assert len(copy) <= 63
 

@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import dataclasses
-from contextlib import contextmanager
+import random
 from typing import Any
 
 import pytest
 
-from perf import runner
+from perf import runner, variant
 from perf.engine.results import ClaimResult, Controls, Finding, Interval, Verdict
 from perf.management.running import exit_code
 from perf.management.selftest import false_verdicts, missed_delays
-from perf.messages import Counted, Failed
+from perf.messages import Counted, Failed, Job
 from perf.runner import Plan, Runner
 from perf.tests.built import METHOD, pair, run, size
-from perf.tests.test_assembly import NAME, PLACE, SIZE, SPEC, controlled, counted, timed
+from perf.tests.test_assembly import NAME, PLACE, SIZE, SPEC, Ways, controlled, counted, timed
+from perf.worker import Stage
 
 PLAN = Plan(specs=(SPEC,), sizes={NAME: (SIZE,)}, method=METHOD, command="benchmark run")
 
@@ -43,12 +44,10 @@ class Workers:
         self.running = 0
         self._counts = counts or counted()
         monkeypatch.setattr(runner, "answers", self.answers)
-        monkeypatch.setattr(Runner, "ready", self._ready)
+        monkeypatch.setattr(Runner, "_databases", lambda made, stack: self._copies(made))
 
-    @contextmanager
-    def _ready(this, self):  # noqa: N805
-        self._names = {("books", SIZE): "perf_books_1000"}
-        yield
+    def _copies(self, made: Runner) -> dict[Any, str]:
+        return {each: f"copy_{each.size}_{each.writes}" for each in made._wanted()}
 
     def answers(self, job: Any, root: Any = None):
         self.jobs.append(job)
@@ -65,9 +64,7 @@ class Workers:
 
 @pytest.fixture
 def workers(monkeypatch) -> Workers:
-    found = Workers(monkeypatch)
-    monkeypatch.setattr(Runner, "ready", lambda self: found._ready(self))
-    return found
+    return Workers(monkeypatch)
 
 
 def test_a_run_counts_once_and_times_each_execution(workers):
@@ -109,6 +106,58 @@ def test_what_was_refused_is_never_timed(workers, counts):
     assert all(each.targets == () for each in timing)
 
 
+def test_pairs_that_write_have_a_copy_of_their_own(workers):
+    writing = dataclasses.replace(SPEC, name="app.writing", writes=True)
+    plan = dataclasses.replace(
+        PLAN, specs=(SPEC, writing), sizes={NAME: (SIZE,), writing.name: (SIZE,)}
+    )
+    Runner(plan, Watcher()).run(timed=False)
+
+    assert [(each.database, each.pairs) for each in workers.jobs[0].targets] == [
+        ("copy_1000_False", (NAME,)),
+        ("copy_1000_True", ("app.writing",)),
+    ]
+
+
+def test_a_way_over_the_limit_is_named_to_the_workers(workers):
+    workers._counts = counted(call_s={"good": 4.9, "bad": 5.1})
+    Runner(PLAN, Watcher()).run()
+
+    assert [each.slow for each in workers.jobs] == [{}, *[{"app.pair 1000 bad": 5.1}] * 4]
+
+
+class Slow(Ways):
+    """A way that must not be called where it is too slow."""
+
+    @variant()
+    def bad(self) -> int:
+        """Is far too slow."""
+        raise AssertionError("called, though it takes too long")
+
+
+@pytest.mark.django_db
+def test_a_way_over_the_limit_is_never_called_where_others_are_timed():
+    job = Job(
+        kind="time",
+        targets=(),
+        seed=1,
+        execution=0,
+        draws=2,
+        counted_draws=2,
+        rounds=2,
+        sample_ms=0.1,
+        delay_ratio=0.2,
+        cache="warm",
+        slow={"app.pair 1000 bad": 5.1},
+    )
+    stage = Stage(SPEC, Slow(SIZE, None), random.Random(1), draws=2)
+
+    found = stage.timed(job, random.Random(1))
+
+    assert (list(found.samples), found.refusal) == (["good"], "")
+    assert found.notes == {"bad": "a call takes 5.1 s: too slow to be timed in this run"}
+
+
 @pytest.mark.parametrize("at", [1, 2, 3])
 def test_an_interruption_ends_its_worker_and_leaves_what_there_is(workers, at):
     made = Runner(PLAN, Watcher(interrupts_at=at))
@@ -127,8 +176,9 @@ def test_a_budget_leaves_two_executions_and_a_note(workers):
 
     found = made.result()
     assert [each.kind for each in workers.jobs] == ["count", "time", "time"]
-    assert found.note == "The budget of 0 s ended after 2 of 4 executions."
-    assert found.ended_at is None
+    assert found.note == "The budget was enough for 2 of 4 executions."
+    assert found.method.executions == 2
+    assert found.ended_at is not None
 
 
 def test_progress_tells_the_interval_from_the_second_execution_on(workers):
