@@ -19,7 +19,7 @@ from django.db import Error as DatabaseError
 from perf.management.arguments import add_subcommand
 
 _REQUIREMENTS: Final = ("numpy", "rich", "msgspec")
-_SUBCOMMANDS: Final = {
+SUBCOMMANDS: Final = {
     "list": "listing",
     "run": "running",
     "explain": "explaining",
@@ -63,7 +63,7 @@ class Command(BaseCommand):
         commands = parser.add_subparsers(
             dest="subcommand", required=True, metavar="SUBCOMMAND", title="subcommands"
         )
-        for name in _SUBCOMMANDS:
+        for name in SUBCOMMANDS:
             module = _module(name)
             module.add_arguments(
                 add_subcommand(
@@ -115,4 +115,4 @@ def _ended_as_by_ctrl_c() -> Iterator[None]:
 
 
 def _module(subcommand: str) -> Any:
-    return import_module(f"perf.management.{_SUBCOMMANDS[subcommand]}")
+    return import_module(f"perf.management.{SUBCOMMANDS[subcommand]}")
