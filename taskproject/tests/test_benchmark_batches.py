@@ -14,8 +14,8 @@ from taskproject.db.context import tenant_context
 from taskproject.tenancy.models import Event, EventKind
 from taskproject.tests.cast import Cast, make_project
 from taskproject.tests.rows import add_tasks
-from tasks.reference.batches import Stage, create, owner_connection, update
 from tasks.models import Task
+from tasks.reference.batches import Stage, create, owner_connection, update
 
 ROOT = Path(__file__).resolve().parents[2]
 

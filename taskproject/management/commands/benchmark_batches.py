@@ -16,12 +16,12 @@ from django.test import override_settings
 from taskproject.db.context import tenant_context
 from taskproject.tenancy.management.arguments import TaughtCommand, add_numbers, new_file
 from taskproject.tenancy.models import Tenant
+from tasks.dataset.source import SourceError
 from tasks.reference.batches import Stage, Way, Work, create, owner_connection, update
 from tasks.reference.database import seeded_database, versions
 from tasks.reference.imports import imported
 from tasks.reference.ratios import ratio
 from tasks.reference.rest import requests
-from tasks.dataset.source import SourceError
 from tasks.services.imports.summary import ImportFailed
 
 WORKS: Final = {"create": create, "update": update, "requests": requests}
