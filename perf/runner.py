@@ -32,6 +32,7 @@ from perf.messages import (
 from perf.pg import databases
 from perf.workers import answers
 
+COUNTED_SEED: Final = 1  # unless told: counts of two runs are of the same draws, to be compared
 DELAY_MARGINS: Final = 2.0  # an injected delay of so many margins must be found
 
 
@@ -49,11 +50,7 @@ class Plan:
     controls: int = 1
     modules: tuple[str, ...] = ()  # with pairs of no installed app
     superuser_url: str = ""
-
-    @property
-    def places(self) -> int:
-        """How many pairs at how many sizes."""
-        return sum(len(self.sizes[each.name]) for each in self.specs)
+    counted_seed: int = COUNTED_SEED
 
 
 class _Copy(NamedTuple):
@@ -207,7 +204,7 @@ class Runner:
                 for copy, name in self._names.items()
                 if (pairs := self._pairs_of(copy, leave_out))
             ),
-            seed=method.seed,
+            seed=self._plan.counted_seed if kind == "count" else method.seed,
             execution=execution,
             draws=method.draws,
             counted_draws=self._plan.counted_draws,

@@ -17,7 +17,7 @@ from perf import catalogue, history
 from perf.catalogue import PairSpec
 from perf.engine.results import Method
 from perf.management.progress import watching
-from perf.runner import Plan, Runner, chosen_sizes
+from perf.runner import COUNTED_SEED, Plan, Runner, chosen_sizes
 from perf.workers import WorkerDied
 
 CONFIDENCE: Final = 0.95
@@ -96,7 +96,7 @@ def planned(
     cold: bool = False,
     superuser_url: str = "",
 ) -> Plan:
-    """A plan; without `seed` the arguments are drawn anew."""
+    """A plan; without `seed` arguments are drawn anew for timing, and the same ones counted."""
     at_most = None if sizes else mode.at_most
     found_sizes = chosen_sizes(specs, sizes, large=large, at_most=at_most)
     if mode.one_size and not sizes:
@@ -120,6 +120,7 @@ def planned(
         controls=controls,
         modules=tuple(modules),
         superuser_url=superuser_url,
+        counted_seed=COUNTED_SEED if seed is None else seed,
     )
 
 
