@@ -65,6 +65,27 @@ def baseline_of(run: Run, accepted: str) -> Baseline:
     )
 
 
+def only(found: Baseline, run: Run) -> Baseline:
+    """The part of a baseline that knows of the pairs of that run."""
+    names = {pair.name for pair in run.pairs}
+    return msgspec.structs.replace(
+        found, pairs={name: each for name, each in found.pairs.items() if name in names}
+    )
+
+
+def merged(known: Baseline, found: Baseline) -> Baseline:
+    """The counts in `found`, and those of the pairs that only `known` has.
+
+    Raises `BaselineError` where the two are of other versions of PostgreSQL.
+    """
+    if known.postgresql != found.postgresql:
+        raise BaselineError(
+            f"The baseline is of PostgreSQL {known.postgresql}, and this is {found.postgresql}: "
+            "accept all pairs at once."
+        )
+    return msgspec.structs.replace(found, pairs={**known.pairs, **found.pairs})
+
+
 def major(run: Run) -> str:
     """The major version of PostgreSQL: plans and counts change with it."""
     return run.environment.get("PostgreSQL", "").partition(".")[0]
@@ -101,7 +122,10 @@ def judge(found: Baseline, run: Run) -> Judged:
         for each in run.pairs
         for size in each.sizes
     ):
-        raise BaselineError("Nothing that was counted is in the baseline, so nothing is compared.")
+        raise BaselineError(
+            "Nothing that was counted is in the baseline, so nothing is compared: "
+            "--accept puts it there."
+        )
     differences = list(_differences(found, run))
     return Judged(
         regressions=tuple(e for e in differences if e.change is not Change.BETTER),

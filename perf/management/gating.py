@@ -14,10 +14,12 @@ from perf import against, baseline, history
 from perf.against import Step
 from perf.baseline import Judged
 from perf.comparison import Change, Difference
+from perf.engine.results import Run
 from perf.management.arguments import add_module, between, sizes
 from perf.management.planning import QUICK, REFUSED, chosen, made, planned
 from perf.management.progress import watching
 from perf.management.running import INCONCLUSIVE, OK, REFUTED, ROWS_DIFFER
+from perf.report import figures
 
 SAYS: Final = "red where a call costs more than it is known to"
 DESCRIPTION: Final = """\
@@ -47,7 +49,11 @@ def add_arguments(parser: ArgumentParser) -> None:
         "--sizes", type=sizes, default=sizes("1k,10k"), metavar="SIZES", help="default: 1k,10k"
     )
     parser.add_argument("--baseline", type=Path, metavar="FILE", help="another baseline")
-    parser.add_argument("--accept", metavar="WHY", help="make what is counted now the baseline")
+    parser.add_argument(
+        "--accept",
+        metavar="WHY",
+        help="make what is counted now the baseline; with NAMEs, only theirs",
+    )
     parser.add_argument("--against", metavar="REF", help="time this tree and a commit, in turns")
     parser.add_argument(
         "--margin",
@@ -80,8 +86,9 @@ def _counted(options: dict[str, Any], stdout: Any) -> int:
     found, path = runner.result(), options["baseline"] or _baseline_path()
     try:
         if options["accept"]:
-            return _accepted(path, baseline.baseline_of(found, options["accept"]), stdout)
-        judged = baseline.judge(baseline.read(path), found)
+            return _accepted(path, _to_accept(path, found, options), stdout)
+        known = baseline.read(path)
+        judged = baseline.judge(baseline.only(known, found) if options["names"] else known, found)
     except baseline.BaselineError as error:
         raise CommandError(str(error), returncode=REFUSED) from error
     _tell(judged, stdout)
@@ -90,9 +97,17 @@ def _counted(options: dict[str, Any], stdout: Any) -> int:
     return REFUTED if judged.regressions or judged.refuted else OK
 
 
+def _to_accept(path: Path, found: Run, options: dict[str, Any]) -> baseline.Baseline:
+    """All that was counted; where pairs were named, the others stay as they are."""
+    accepted = baseline.baseline_of(found, options["accept"])
+    if options["names"] and path.is_file():
+        return baseline.merged(baseline.read(path), accepted)
+    return accepted
+
+
 def _accepted(path: Path, found: baseline.Baseline, stdout: Any) -> int:
     baseline.write(path, found)
-    stdout.write(f"Accepted the counts of {len(found.pairs)} pairs as {path}.")
+    stdout.write(f"Accepted; {path} has {figures.plural(len(found.pairs), 'pair')} now.")
     return OK
 
 

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 
+import msgspec
 import pytest
 
 from perf import baseline
@@ -49,6 +50,18 @@ def test_what_was_refused_or_skipped_is_not_accepted():
     )
 
     assert made.pairs == {"app.pair": {}}
+
+
+def test_merging_keeps_what_only_the_older_one_knows():
+    known = baseline.baseline_of(run(pair(name="a.a"), pair(name="a.b", skipped="")), "before")
+    of_one = baseline.baseline_of(run(pair(size(10), name="a.b")), ACCEPTED)
+
+    merged = baseline.merged(known, of_one)
+
+    assert merged.pairs == {"a.a": known.pairs["a.a"], "a.b": of_one.pairs["a.b"]}
+    assert merged.accepted == ACCEPTED
+    with pytest.raises(BaselineError, match="accept all pairs at once"):
+        baseline.merged(msgspec.structs.replace(known, postgresql="15"), of_one)
 
 
 def test_the_same_counts_are_green():

@@ -22,7 +22,7 @@ def accepted(application, tmp_path_factory) -> Lab:
     """A lab with a baseline of two pairs."""
     lab = Lab(tmp_path_factory.mktemp("gate"), application)
     code, output, errors = gate(lab, "planted.lookup", "planted.notes", "--accept", "as planted")
-    assert (code, "Accepted the counts of 2 pairs" in output) == (0, True), output + errors
+    assert (code, " has 2 pairs now." in output) == (0, True), output + errors
     return lab
 
 
@@ -55,6 +55,16 @@ def test_a_dropped_index_is_red_and_the_plan_is_named(accepted, without_index):
     assert "REFUTED  planted.lookup: indexed reads perf_planted_place_idx" in output
     assert "scanned, plan" not in output
     assert accepted.copies() == []
+
+
+def test_what_is_accepted_of_one_pair_leaves_the_others_in_the_baseline(accepted):
+    code, output, errors = gate(accepted, "planted.lookup", "--accept", "once more")
+
+    assert (code, " has 2 pairs now." in output) == (0, True), output + errors
+
+
+def test_pairs_that_were_not_asked_for_are_not_told_of(accepted):
+    assert gate(accepted, "planted.lookup")[:2] == (0, "The gate is green.\n")
 
 
 def test_other_rows_end_with_5_whatever_the_baseline_says(accepted):
