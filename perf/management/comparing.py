@@ -22,7 +22,7 @@ times themselves are not compared: for those there is `gate --against`.
 exit codes:
   0 nothing is worse; 1 something is; 2 no such run"""
 EXAMPLES: Final = """\
-  manage.py benchmark compare 20261126 last
+  manage.py benchmark compare 20261126-2112 last
   manage.py benchmark compare main.json last"""
 
 

@@ -29,7 +29,13 @@ def add_arguments(parser: ArgumentParser) -> None:
     """What to do with them."""
     actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
     build = actions.add_parser("build", help="fill those that are missing")
-    build.add_argument("--sizes", type=sizes, default=sizes("1k,10k,100k"), metavar="SIZES")
+    build.add_argument(
+        "--sizes",
+        type=sizes,
+        default=sizes("1k,10k,100k"),
+        metavar="SIZES",
+        help="rows of the table (default: 1k,10k,100k)",
+    )
     actions.add_parser("list", help="what there is, and how large")
     drop = actions.add_parser("drop", help="drop what no run can use any more")
     drop.add_argument("--all", action="store_true", help="drop all of them")

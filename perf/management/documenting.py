@@ -29,7 +29,7 @@ exit codes:
   run, or a page asks for a pair that it does not have"""
 EXAMPLES: Final = """\
   manage.py benchmark docs docs/patterns --run last
-  manage.py benchmark docs docs/patterns --run docs/patterns/run.json --check"""
+  manage.py benchmark docs docs/patterns --run docs/patterns/run.json.gz --check"""
 
 _SECTION: Final = re.compile(
     r"(?P<head><!-- measured: (?P<pair>[\w.]+) -->\n).*?(?P<end><!-- end -->)", re.DOTALL

@@ -26,7 +26,7 @@ DESCRIPTION: Final = """\
 Counts what all ways cost in statements, plans, blocks and WAL, on the same data
 with the same arguments each time, and compares it with the committed baseline
 (PERF_BASELINE of the settings). Rows must be equal, and claims on counts must
-hold. Nothing is timed: it takes seconds and is never unlucky.
+hold. Nothing is timed, so it is never unlucky; all pairs take a minute or two.
 
 With --against, the efficient ways are timed in this tree and at a commit, in
 turns. What is slower by more than the margin is measured once more before it
