@@ -36,7 +36,7 @@ own, which are filled once and kept; it never touches the application's.
 exit codes:
   0 done; 1 a claim is refuted; 2 wrong arguments; 3 refused: DEBUG is on, or
   another run is being made; 4 undecided (with --strict); 5 rows differ;
-  130 interrupted: what was measured by then is kept"""
+  130 interrupted: what was measured by then is kept, if anything was"""
 EXAMPLES: Final = """\
   manage.py benchmark run --quick              all pairs, in a few minutes
   manage.py benchmark run tasks.deep_page --sizes 1k,10k,100k,1M
@@ -130,6 +130,9 @@ def run(options: dict[str, Any], stdout: Any) -> int:
     )
     runner, interrupted = made(plan, timed=not options["count_only"], quiet=options["quiet"])
     found = runner.result()
+    if interrupted and not _has_anything(found):
+        stdout.write("Broken off before anything was measured: nothing was kept.")
+        return INTERRUPTED
     path = history.save(found)
     listed.enlist(found)
     stdout.write(terminal.render(found, Look.of(sys.stdout)), ending="")
@@ -148,6 +151,11 @@ def write(found: Run, options: dict[str, Any]) -> None:
         from perf.report import html
 
         options["html"].write_text(html.render(found))
+
+
+def _has_anything(found: Run) -> bool:
+    sizes = [size for pair in found.pairs for size in pair.sizes]
+    return any(each.refusal or any(way.counters for way in each.variants) for each in sizes)
 
 
 def exit_code(found: Run, *, strict: bool) -> int:
