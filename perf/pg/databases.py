@@ -116,12 +116,14 @@ def _settle(name: str) -> None:
 def copied(name: str, tag: str) -> Iterator[str]:
     """A copy of a database for one run, dropped afterwards; its name."""
     suffix = f"{_COPY}{tag}"
-    with _as_current(name), _refusing(f"{name}_{suffix}"):
-        connection.creation.clone_test_db(suffix, verbosity=0, autoclobber=True)
+    copy = f"{name}_{suffix}"
     try:
-        yield f"{name}_{suffix}"
-    finally:
-        drop(f"{name}_{suffix}")
+        with _as_current(name), _refusing(copy):
+            connection.creation.clone_test_db(suffix, verbosity=0, autoclobber=True)
+        yield copy
+    finally:  # also of a Ctrl-C while it is made: it may be there or not
+        if any(each.name == copy for each in kept_databases()):
+            drop(copy)
 
 
 def drop(name: str) -> None:
