@@ -70,7 +70,9 @@ def load(name: str) -> Run:
 
 
 def _path(name: str) -> Path:
-    if name.endswith(_SUFFIXES) and Path(name).is_file():
+    if name.endswith(_SUFFIXES):
+        if not Path(name).is_file():
+            raise NoSuchRun(f"There is no file {name}.")
         return Path(name)
     known = ids()
     found = known[-1:] if name == LAST else [each for each in known if each.startswith(name)]

@@ -1,4 +1,4 @@
-"""`benchmark history` and `benchmark show`: runs that were kept."""
+"""`benchmark history`: runs that were kept."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from typing import Any, Final
 from django.core.management.base import CommandError
 
 from perf import history
-from perf.engine.results import Finding, Run
+from perf.engine.results import Run
 from perf.management.running import add_outputs, write
-from perf.report import details, documents, figures, terminal
+from perf.report import details, documents, figures, summary, terminal
 from perf.report.painting import Look
 
 SAYS: Final = "runs that were kept, or one of them again"
@@ -36,13 +36,15 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 def run(options: dict[str, Any], stdout: Any) -> int:
     """Tell it; 0."""
+    folder = history.folder()
     try:
         if options["show"]:
             _show(history.load(options["show"]), options, stdout)
         elif options["name"]:
-            _list(_ratios(options["name"]), stdout)
+            _list(_ratios(options["name"]), f"No run in {folder} has {options['name']}.", stdout)
         else:
-            _list(_runs(), stdout)
+            none = f"There is no run yet in {folder}: `manage.py benchmark run` makes one."
+            _list(_runs(), none, stdout)
     except (history.NoSuchRun, documents.DocumentError) as error:
         raise CommandError(str(error), returncode=2) from error
     return 0
@@ -59,22 +61,21 @@ def _show(found: Run, options: dict[str, Any], stdout: Any) -> None:
     write(found, options)
 
 
-def _list(lines: Iterator[str], stdout: Any) -> None:
+def _list(lines: Iterator[str], none: str, stdout: Any) -> None:
     told = False
     for line in lines:
         stdout.write(line)
         told = True
     if not told:
-        raise history.NoSuchRun(f"There is no such run in {history.folder()}.")
+        raise history.NoSuchRun(none)
 
 
 def _runs() -> Iterator[str]:
     for found in _all():
-        findings = [claim.finding for pair in found.pairs for claim in pair.claims]
-        held = f"{findings.count(Finding.HOLDS)} of {len(findings)} claims hold"
         commit = found.environment.get("commit", "unknown")
         state = "" if found.ended_at else "  broken off"
-        yield f"{found.id}  {len(found.pairs):3} pairs  {held}  commit {commit}{state}"
+        pairs = figures.plural(len(found.pairs), "pair")
+        yield f"{found.id}  {pairs:>8}  {summary.claims_line(found)}  commit {commit}{state}"
 
 
 def _ratios(name: str) -> Iterator[str]:

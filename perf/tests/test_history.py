@@ -64,6 +64,11 @@ def test_no_run_of_that_name_is_refused_with_the_last_one(three):
         history.load("x")
 
 
+def test_a_file_that_is_not_there_is_named(three):
+    with pytest.raises(NoSuchRun, match=r"There is no file docs/run\.json"):
+        history.load("docs/run.json")
+
+
 @pytest.mark.parametrize(
     "name", ["zzz.json", "lock", "baseline.json", "20261126-140531-0a1b.partial"]
 )
