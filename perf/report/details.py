@@ -52,8 +52,8 @@ def _size(size: SizeResult) -> Iterator[Part]:
         yield Line(size.refusal, Tone.BAD, "Refused")
         return
     yield Line(f"{figures.plural(size.rows, 'row')} by each way, proven equal", Tone.QUIET)
-    yield from _comparisons(size)
     if any(each.summary for each in size.variants):
+        yield from _comparisons(size)
         yield _figures(size)
     yield from (Line(each.note, Tone.UNSURE, each.name) for each in size.variants if each.note)
     yield _counts(size)
@@ -109,7 +109,8 @@ def _counts_row(found: VariantResult) -> Iterator[str]:
 
 
 def _growth(pair: PairResult) -> Iterator[Part]:
-    if not pair.growth and not pair.payoffs:
+    is_timed = any(each.summary for size in pair.sizes for each in size.variants)
+    if not pair.growth and not is_timed:
         return
     yield Heading("Growth")
     for each in pair.growth:

@@ -350,7 +350,7 @@ def _steps(run: Run) -> Iterator[str]:
         yield "Believe no time of this run: it missed a delay that was there. Its counts are sound."
     refuted = [each for each in claims(run) if each[1].finding is Finding.REFUTED]
     for name in dict.fromkeys(pair.name for pair, _ in refuted):
-        yield f"See what refutes a claim: manage.py benchmark explain {name}"
+        yield f"See what refutes a claim: manage.py benchmark history --show {run.id} {name}"
     for advice, names in _advice(run).items():
         yield f"{advice}, to settle {_named(names)}"
     if run.command:

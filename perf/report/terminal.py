@@ -90,7 +90,7 @@ def _stack(row: Row, width: int, of: str) -> Iterator[Cell]:
 def _in_lines(run: Run, rows: tuple[Row, ...]) -> Iterator[Part]:
     ways = "efficient/naive"
     if summary.is_anything_timed(run):
-        yield Heading("Time")
+        yield Heading("Time, at the largest size of each")
         columns = ("verdict", "pair", "size", ways, "medians", "ratio", "saved")
         yield table(_columns(columns), (_time_line(each) for each in rows))
     of = summary.growth_kind(run)

@@ -97,7 +97,7 @@ def test_a_run_that_only_counts_shows_counts_and_the_growth_of_blocks():
     text = render(counted_run())
     found = [each for each in text.splitlines() if "keyset/offset " in each]
 
-    assert "Time:" not in text
+    assert "Time, at" not in text
     assert "GROWTH OF BLOCKS" in text
     assert len(found) == 1
     assert found[0].split()[-4:] == ["flat", "/", "N^1", "–"]
@@ -193,8 +193,10 @@ def test_what_to_do_next_names_what_is_not_settled():
     found = [each.removeprefix("  -  ") for each in lines(render(sample_run()), "-  ")]
 
     assert found == [
-        "See what refutes a claim: manage.py benchmark explain tasks.existence",
-        "See what refutes a claim: manage.py benchmark explain tasks.partial_index",
+        "See what refutes a claim: manage.py benchmark history --show 2026-11-26T140531-585bfab "
+        "tasks.existence",
+        "See what refutes a claim: manage.py benchmark history --show 2026-11-26T140531-585bfab "
+        "tasks.partial_index",
         "More rounds, to settle tasks.existence",
         "More executions, to settle tasks.only_columns",
         "Repeat the run: manage.py benchmark run --large --seed 42",
