@@ -17,7 +17,8 @@ from perf.engine.results import Interval
 from perf.engine.student import student_quantile
 
 _STEP: Final = 0.05
-_EXPONENTS: Final = tuple(_STEP * number for number in range(1, 81))  # up to N^4
+LARGEST_EXPONENT: Final = 4.0
+_EXPONENTS: Final = tuple(_STEP * number for number in range(1, 81))  # up to the largest
 _GOLDEN: Final = (math.sqrt(5) - 1) / 2
 _NARROWINGS: Final = 30  # of two steps, each to 0.62 of what is left: to a ten-millionth
 _SAME: Final = 1e-12  # two columns that point the same way

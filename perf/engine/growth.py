@@ -9,12 +9,19 @@ import math
 from collections.abc import Sequence
 from typing import Final
 
-from perf.engine.curves import Costs, exponent_interval, fitted, geometric_means
+from perf.engine.curves import (
+    LARGEST_EXPONENT,
+    Costs,
+    exponent_interval,
+    fitted,
+    geometric_means,
+)
 from perf.engine.results import Comparison, Growth, Interval, Payoff, Verdict
 from perf.engine.student import student_interval
 
 FLAT: Final = 1.25  # the factor that a flat way's interval ends below, over all sizes
 GROWTH_SIZES: Final = 3  # of a curve with three unknowns
+_NEAR: Final = 1e-3
 _SHAPELESS: Final = 2.0  # up to this factor a curve is mostly its floor
 
 _SHOWN_NOT: Final = (Verdict.EQUIVALENT, Verdict.NAIVE)
@@ -37,7 +44,9 @@ def growth_of(
 
     The factor is last / first, by Student's t on the logarithms of each execution. The exponent is
     None with fewer than 3 sizes, or where the factor may be 2 or less: noise and floor make any
-    exponent fit then. None with fewer than two sizes or executions, of which no error can be told.
+    exponent fit then; and where the steepest of all curves fits best, as it does a step at the
+    largest size. Nothing at all with fewer than two sizes or executions, of which no error can be
+    told.
     """
     executions = _executions(sizes, by_execution_per_size)
     if len(sizes) < 2 or len(executions) < 2:
@@ -45,9 +54,10 @@ def growth_of(
     factor = _factor(executions, confidence)
     exponent = floor = slope = None
     if len(sizes) >= GROWTH_SIZES and factor.low > _SHAPELESS:
-        exponent = exponent_interval(sizes, executions, confidence)
         curve = fitted(sizes, geometric_means(executions))
-        floor, slope = curve.floor, curve.slope
+        if curve.exponent < LARGEST_EXPONENT - _NEAR:
+            exponent = exponent_interval(sizes, executions, confidence)
+            floor, slope = curve.floor, curve.slope
     return Growth(
         variant=variant,
         of=of,

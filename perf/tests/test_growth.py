@@ -244,3 +244,13 @@ class TestPayoff:
             found = payoff("offset", SIZES[: len(nothing)], nothing)
 
             assert (found.size, found.after, found.text) == (None, None, "no size was compared")
+
+
+def test_a_step_at_the_largest_size_has_no_exponent():
+    found = growth_of(
+        "w", "blocks", (1_000, 10_000, 100_000), [[4.0] * 10, [4.0] * 10, [14.0] * 10]
+    )
+
+    assert found is not None
+    assert found.factor.estimate == pytest.approx(3.5)
+    assert (found.exponent, found.floor, found.slope) == (None, None, None)
