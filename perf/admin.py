@@ -42,6 +42,13 @@ class BenchmarkRunAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
         "postgresql",
         "commit",
     )
+    fields = (
+        ("started_at", "ended_at"),
+        "command",
+        ("commit", "postgresql", "noise"),
+        ("pairs", "refused", "claims_held", "claims_refuted"),
+    )
+    readonly_fields = ("noise",)
     ordering = ("-id",)
     sortable_by = ()
     list_per_page = 50

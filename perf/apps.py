@@ -7,3 +7,4 @@ class PerfConfig(AppConfig):
     """The lab."""
 
     name = "perf"
+    verbose_name = "Benchmarks"
