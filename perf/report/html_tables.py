@@ -110,7 +110,7 @@ def _measured(pair: PairResult, size: SizeResult, way: VariantInfo) -> tuple[Chi
 def _explained(size: SizeResult, seen: Comparison | None) -> Markup:
     notes = summary.notes(size, seen) if seen else ()
     word = verdict(summary.verdict_word(size, seen))
-    return join((word, (element("small", each) for each in notes)))
+    return join((word, (element("small", each, class_="why") for each in notes)))
 
 
 def growth(pair: PairResult) -> Markup | None:
