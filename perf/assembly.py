@@ -27,7 +27,7 @@ from perf.engine.results import (
 from perf.engine.samples import summary
 from perf.engine.statistics import ratio_of
 from perf.engine.verdicts import noise_floor, resolves, verdict
-from perf.messages import Controlled, Counted, Failed, Message, Timed
+from perf.messages import Controlled, Counted, Failed, Lost, Message, Timed
 
 UNQUIET_RATIO: Final = 1.15  # between two executions' yardsticks: something else had the processor
 _NO_FLOOR: Final = 1.0
@@ -41,7 +41,7 @@ class Collected:
 
     counted: dict[Place, Counted] = field(default_factory=dict)
     timed: dict[Place, list[Timed]] = field(default_factory=dict)
-    failed: dict[Place, str] = field(default_factory=dict)
+    failed: dict[Place, str] = field(default_factory=dict)  # why nothing is believed of it
     controlled: list[Controlled] = field(default_factory=list)
 
     def add(self, message: Message) -> None:
@@ -52,14 +52,18 @@ class Collected:
             case Timed():
                 self.timed.setdefault((message.pair, message.size), []).append(message)
             case Failed():
-                self.failed.setdefault((message.pair, message.size), message.error)
+                why = f"it raised an error: {message.error.partition('\n')[0]}"
+                self.failed.setdefault((message.pair, message.size), why)
+            case Lost():
+                why = f"the process that it ran in {message.how}"
+                self.failed.setdefault((message.pair, message.size), why)
             case Controlled():
                 self.controlled.append(message)
 
     def refusal(self, place: Place) -> str:
         """Why nothing is said of a pair at a size, or an empty text."""
         if place in self.failed:
-            return f"it raised an error: {self.failed[place].partition('\n')[0]}"
+            return self.failed[place]
         counted = self.counted.get(place)
         refusals = [counted.refusal if counted else ""]
         refusals += [each.refusal for each in self.timed.get(place, ())]

@@ -133,6 +133,8 @@ class _Grows(Claim):
         found = _growth(pair, self.variant, self.of)
         if found is None or len(found.sizes) < GROWTH_SIZES:
             return Finding.NOT_MEASURED, f"fewer than {GROWTH_SIZES} sizes"
+        if found.is_flat:
+            return Finding.REFUTED, f"flat: {_times(found.factor)} in all"
         if found.exponent is None:
             return Finding.UNDECIDED, f"no exponent: {_times(found.factor)} in all"
         measured = f"N^{_interval(found.exponent)}"

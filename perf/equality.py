@@ -5,8 +5,12 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
+import os.path
 from collections.abc import Mapping, Set
-from typing import Any
+from typing import Any, Final
+
+_LONGEST: Final = 120  # characters of a row that are told
+_BEFORE: Final = 40  # of them before the place where it differs
 
 
 def plain(value: Any) -> Any:
@@ -59,16 +63,23 @@ def difference(one: Any, other: Any) -> str:
     """Where two results differ first, in words."""
     ours, theirs = plain(one), plain(other)
     if not (isinstance(ours, list) and isinstance(theirs, list)):
-        return f"{_short(ours)} and {_short(theirs)}"
+        return _beside(_text(ours), _text(theirs))
     for number, (left, right) in enumerate(zip(ours, theirs, strict=False), start=1):
         if _text(left) != _text(right):  # 1, 1.0 and true are equal in Python only
-            return f"row {number:,}: {_short(left)} and {_short(right)}"
+            return f"row {number:,}: {_beside(_text(left), _text(right))}"
     return f"{len(ours):,} and {len(theirs):,} rows"
 
 
-def _short(value: Any, limit: int = 120) -> str:
-    text = _text(value)
-    return text if len(text) <= limit else f"{text[:limit]}…"
+def _beside(one: str, other: str) -> str:
+    """Two texts, long ones cut so that the first place where they differ is seen."""
+    same = len(os.path.commonprefix((one, other)))
+    start = max(0, same - _BEFORE) if max(len(one), len(other)) > _LONGEST else 0
+    return f"{_cut(one, start)} and {_cut(other, start)}"
+
+
+def _cut(text: str, start: int) -> str:
+    before, after = "…" * (start > 0), "…" * (len(text) > start + _LONGEST)
+    return f"{before}{text[start : start + _LONGEST]}{after}"
 
 
 def _text(value: Any) -> str:

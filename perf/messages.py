@@ -94,8 +94,23 @@ class Failed(msgspec.Struct, frozen=True, tag=True):
     error: str
 
 
+class Begun(msgspec.Struct, frozen=True, tag=True):
+    """A pair that is looked at from now on: if the worker dies, it dies of that."""
+
+    pair: str
+    size: int
+
+
+class Lost(msgspec.Struct, frozen=True, tag=True):
+    """A pair that was begun when its worker died: nothing of it is believed. No worker tells it."""
+
+    pair: str
+    size: int
+    how: str
+
+
 class Done(msgspec.Struct, frozen=True, tag=True):
     """The worker came to its end."""
 
 
-Message = Counted | Timed | Controlled | Failed | Done
+Message = Counted | Timed | Controlled | Failed | Begun | Lost | Done

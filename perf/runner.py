@@ -13,6 +13,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final, Literal, NamedTuple, Protocol
 
+import msgspec
+
 from perf import assembly
 from perf.assembly import Collected
 from perf.catalogue import Dataset, PairSpec
@@ -22,15 +24,17 @@ from perf.environment import environment
 from perf.messages import (
     Controlled,
     Counted,
+    Done,
     Failed,
     Job,
+    Lost,
     Message,
     Target,
     Timed,
     slow_key,
 )
-from perf.pg import databases
-from perf.workers import answers
+from perf.pg import databases, locks
+from perf.workers import WorkerDied, answers
 
 COUNTED_SEED: Final = 1  # unless told: counts of two runs are of the same draws, to be compared
 DELAY_MARGINS: Final = 2.0  # an injected delay of so many margins must be found
@@ -88,7 +92,11 @@ class Runner:
         self._names: dict[_Copy, str] = {}
 
     def run(self, *, timed: bool = True) -> None:
-        """Go through all of it; without `timed`, prove rows and count only."""
+        """Go through all of it; without `timed`, prove rows and count only.
+
+        A pair whose worker dies is refused, and the others go on. Raises what hinders all of them,
+        such as `WorkerDied`, a `DatabaseError` where the server is gone, or `NotMade`.
+        """
         with self.ready():
             if self._plan.specs:
                 self._watcher.step("Proving that all ways return the same rows, and counting.")
@@ -107,6 +115,11 @@ class Runner:
                 self._note = f"The budget was enough for {execution} of {planned} executions."
                 return
             self._work("time", execution)
+
+    @property
+    def has_found(self) -> bool:
+        """Whether anything was counted or timed by now."""
+        return bool(self._collected.counted or self._collected.timed)
 
     @contextmanager
     def ready(self) -> Iterator[None]:
@@ -128,6 +141,10 @@ class Runner:
                 self._tell("time", execution, number, total, message)
                 found += [message] if isinstance(message, Timed) else []
         return found
+
+    def stopped(self, why: str) -> None:
+        """Note in the result why it did not come to its end."""
+        self._note = " ".join(filter(None, (self._note, why)))
 
     def result(self) -> Run:
         """What there is, also amid a run."""
@@ -166,13 +183,14 @@ class Runner:
         planner of it, is nothing to those who read.
         """
         found = {}
+        stack.enter_context(locks.using())
         for copy, dataset in self._wanted().items():
             name = databases.kept_name(dataset, copy.size)
             if not databases.is_filled(name):
                 self._watcher.step(f"Filling {name} with {copy.size:,} rows; it is kept.")
-                databases.fill(dataset, copy.size)
-            tag = f"{os.getpid()}{int(copy.writes)}"
-            found[copy] = stack.enter_context(databases.copied(name, tag))
+                databases.fill(dataset, copy.size, self._watcher.step)
+            tag = 10 * os.getpid() + copy.writes
+            found[copy] = stack.enter_context(databases.copied(name, tag, self._watcher.step))
         if found:
             with databases.using(next(iter(found.values()))):
                 self._environment = environment()
@@ -186,13 +204,33 @@ class Runner:
         }
 
     def _work(self, kind: Literal["count", "time"], execution: int) -> None:
-        job = self._job(kind, execution)
+        """Have a worker do it all; where one dies over a pair, the next one does what is left.
+
+        Raises `WorkerDied` for one that dies over no pair: the next would do the same.
+        """
+        job, told = self._job(kind, execution), 0
         total = sum(len(each.pairs) for each in job.targets)
-        # Closed here: a worker that outlives an interruption keeps its database from being dropped.
-        with closing(answers(job)) as messages:
-            for number, message in enumerate(messages):
-                self._collected.add(message)
-                self._tell(kind, execution, number, total, message)
+        done: set[tuple[str, int]] = set()
+        while True:
+            try:
+                # Closed here: a worker that outlives an interruption keeps its database in use.
+                with closing(answers(job)) as messages:
+                    for message in messages:
+                        self._collected.add(message)
+                        self._tell(kind, execution, told, total, message)
+                        told += 1
+                        done |= _places(message)
+                return
+            except WorkerDied as death:
+                if death.begun is None:
+                    raise
+                lost = Lost(death.begun.pair, death.begun.size, death.how)
+                self._watcher.step(f"{death} The others go on.")
+                self._collected.add(lost)
+                done |= _places(lost)
+                job = _without(job, done)
+                if not job.targets:
+                    return
 
     def _job(self, kind: Literal["count", "time"], execution: int) -> Job:
         method = self._plan.method
@@ -273,6 +311,23 @@ class Runner:
                 seed=self._plan.method.seed,
             ).ratio
         return f"{place}: {found.low:.3g} to {found.high:.3g} times" if found else place
+
+
+def _places(message: Message) -> set[tuple[str, int]]:
+    """The pair and size that a message is of, if it is of one."""
+    return set() if isinstance(message, Controlled | Done) else {(message.pair, message.size)}
+
+
+def _without(job: Job, done: set[tuple[str, int]]) -> Job:
+    """What is left to do of a job, whose controls are done."""
+    left = (
+        msgspec.structs.replace(
+            each, pairs=tuple(name for name in each.pairs if (name, each.size) not in done)
+        )
+        for each in job.targets
+    )
+    targets = tuple(each for each in left if each.pairs)
+    return msgspec.structs.replace(job, targets=targets, controls=0)
 
 
 def _now() -> str:

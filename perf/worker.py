@@ -36,6 +36,7 @@ from perf.engine.sampling import (
     yardstick_ns,
 )
 from perf.messages import (
+    Begun,
     Controlled,
     Counted,
     Done,
@@ -95,6 +96,7 @@ class Worker:
         opened: dict[str, Any] = {}
         for name in names:
             spec = self._specs[name]
+            self._tell(Begun(name, target.size))
             try:
                 if spec.dataset.name not in opened:
                     opened[spec.dataset.name] = spec.dataset.open(target.size)

@@ -14,7 +14,7 @@ from typing import Final
 import msgspec
 from django.conf import settings
 
-from perf.messages import Done, Job, Message
+from perf.messages import Begun, Counted, Done, Failed, Job, Message, Timed
 
 _GRACE_S: Final = 5.0
 _STDERR: Final = 2
@@ -22,7 +22,14 @@ _message: Final = msgspec.json.Decoder(Message)
 
 
 class WorkerDied(RuntimeError):
-    """An execution ended before it had said all."""
+    """An execution ended before it had said all. `begun` is the pair and the size that it was at,
+    or None where it was at none."""
+
+    def __init__(self, how: str, begun: Begun | None = None) -> None:
+        at = f" amid {begun.pair} at {begun.size:,}" if begun else ""
+        super().__init__(f"An execution {how}{at}.")
+        self.how = how
+        self.begun = begun
 
 
 def answers(job: Job, root: Path | None = None) -> Generator[Message]:
@@ -31,14 +38,26 @@ def answers(job: Job, root: Path | None = None) -> Generator[Message]:
     With `root` it runs the code that stands there, and not here. Raises `WorkerDied` for one that
     ends early; what it had to say of that stands in standard error, which it shares.
     """
+    begun: Begun | None = None
     with _process(job, root) as (process, messages):
         for line in messages:
+            if not line.endswith(b"\n"):
+                break  # it died amid a word
             message = _message.decode(line)
             if isinstance(message, Done):
                 return
-            yield message
-        process.wait()
-        raise WorkerDied(f"An execution ended with exit code {process.returncode}.")
+            if isinstance(message, Begun):
+                begun = message
+            else:
+                yield message
+                begun = None if isinstance(message, Counted | Timed | Failed) else begun
+        raise WorkerDied(_ending(process.wait()), begun)
+
+
+def _ending(returncode: int) -> str:
+    if returncode < 0:
+        return f"was killed by signal {-returncode} ({signal.strsignal(-returncode)})"
+    return f"ended with exit code {returncode}"
 
 
 @contextmanager

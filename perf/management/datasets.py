@@ -11,7 +11,7 @@ from django.core.management.base import CommandError
 
 from perf import catalogue, history
 from perf.management.arguments import sizes
-from perf.pg import databases
+from perf.pg import databases, locks
 from perf.report import figures
 
 SAYS: Final = "the databases that are measured on"
@@ -48,7 +48,7 @@ def run(options: dict[str, Any], stdout: Any) -> int:
 
 
 def _build(options: dict[str, Any], stdout: Any) -> None:
-    with _alone():
+    with _alone(), locks.using():
         for dataset in _datasets():
             for size in options["sizes"]:
                 name = databases.kept_name(dataset, size)
@@ -56,7 +56,7 @@ def _build(options: dict[str, Any], stdout: Any) -> None:
                     stdout.write(f"{name} is there.")
                     continue
                 stdout.write(f"Filling {name}.")
-                databases.fill(dataset, size)
+                databases.fill(dataset, size, stdout.write)
 
 
 def _list(options: dict[str, Any], stdout: Any) -> None:
@@ -69,7 +69,7 @@ def _list(options: dict[str, Any], stdout: Any) -> None:
 
 
 def _drop(options: dict[str, Any], stdout: Any) -> None:
-    with _alone():
+    with _alone(), locks.dropping():
         for each in databases.kept_databases():
             if options["all"] or not _is_of_use(each):
                 databases.drop(each.name)

@@ -43,9 +43,9 @@ def run(options: dict[str, Any], stdout: Any) -> int:
         seed=options["seed"],
         modules=options["module"],
     )
-    runner, _ = made(plan, timed=False, quiet=True)
+    runner, ended = made(plan, timed=False, quiet=True)
     found = runner.result()
     for pair in found.pairs:
         stdout.write(details.details(pair, Look.of(sys.stdout)), ending="")
     refused = any(each.refusal for pair in found.pairs for each in pair.sizes)
-    return ROWS_DIFFER if refused else 0
+    return ended or (ROWS_DIFFER if refused else 0)

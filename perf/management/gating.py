@@ -80,9 +80,11 @@ def _counted(options: dict[str, Any], stdout: Any) -> int:
         seed=baseline.SEED,
         modules=options["module"],
     )
-    runner, interrupted = made(plan, timed=False, quiet=options["quiet"])
-    if interrupted:
-        return REFUSED
+    runner, ended = made(plan, timed=False, quiet=options["quiet"])
+    if ended:
+        raise CommandError(
+            runner.result().note or "Interrupted: nothing is judged.", returncode=ended
+        )
     found, path = runner.result(), options["baseline"] or _baseline_path()
     try:
         if options["accept"]:

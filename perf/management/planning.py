@@ -12,11 +12,13 @@ from dataclasses import dataclass
 from typing import Final
 
 from django.core.management.base import CommandError
+from django.db import Error as DatabaseError
 
 from perf import catalogue, history
 from perf.catalogue import PairSpec
 from perf.engine.results import Method
 from perf.management.progress import watching
+from perf.pg.databases import NotMade
 from perf.runner import COUNTED_SEED, Plan, Runner, chosen_sizes
 from perf.workers import WorkerDied
 
@@ -24,6 +26,7 @@ CONFIDENCE: Final = 0.95
 MARGIN: Final = 0.1
 WRONG_ARGUMENTS: Final = 2
 REFUSED: Final = 3
+INTERRUPTED: Final = 130
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,10 +135,12 @@ def _command(superuser_url: str) -> str:
     return shlex.join(["manage.py", *arguments])
 
 
-def made(plan: Plan, *, timed: bool, quiet: bool) -> tuple[Runner, bool]:
-    """What ran the plan, and whether Ctrl-C ended it: what there was by then can be had of it.
+def made(plan: Plan, *, timed: bool, quiet: bool) -> tuple[Runner, int]:
+    """What ran the plan, and the exit code of what ended it early, or 0: what there was by then can
+    be had of it.
 
-    Raises `CommandError` while another run is being made, and where a worker died.
+    Raises `CommandError` while another run is being made, and what hinders one before anything was
+    found.
     """
     try:
         with history.alone(), watching(quiet=quiet) as watcher:
@@ -143,9 +148,12 @@ def made(plan: Plan, *, timed: bool, quiet: bool) -> tuple[Runner, bool]:
             try:
                 runner.run(timed=timed)
             except KeyboardInterrupt:
-                return runner, True
-            return runner, False
+                return runner, INTERRUPTED
+            except (OSError, DatabaseError, NotMade, WorkerDied) as error:
+                if not runner.has_found:
+                    raise
+                runner.stopped(f"It could not go on: {' '.join(str(error).split())}")
+                return runner, REFUSED
+            return runner, 0
     except history.Busy as error:
         raise CommandError(str(error), returncode=REFUSED) from error
-    except WorkerDied as error:
-        raise CommandError(f"{error} Nothing was kept.", returncode=REFUSED) from error

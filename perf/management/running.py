@@ -9,11 +9,12 @@ from pathlib import Path
 from typing import Any, Final
 
 from django.conf import settings
+from django.core.management.base import CommandError
 
 from perf import history, listed
 from perf.engine.results import Finding, Run, Verdict
 from perf.management.arguments import add_module, between, duration_s, sizes
-from perf.management.planning import QUICK, RIGOROUS, USUAL, Mode, chosen, made, planned
+from perf.management.planning import QUICK, REFUSED, RIGOROUS, USUAL, Mode, chosen, made, planned
 from perf.report import documents, markdown, terminal
 from perf.report.painting import Look
 
@@ -21,8 +22,6 @@ OK: Final = 0
 REFUTED: Final = 1
 INCONCLUSIVE: Final = 4
 ROWS_DIFFER: Final = 5
-INTERRUPTED: Final = 130
-
 
 SAYS: Final = "measure, show and keep"
 DESCRIPTION: Final = """\
@@ -34,9 +33,10 @@ turns, in random order, in several fresh processes. It uses databases of its
 own, which are filled once and kept; it never touches the application's.
 
 exit codes:
-  0 done; 1 a claim is refuted; 2 wrong arguments; 3 refused: DEBUG is on, or
-  another run is being made; 4 undecided (with --strict); 5 rows differ;
-  130 interrupted: what was measured by then is kept, if anything was"""
+  0 done; 1 a claim is refuted; 2 wrong arguments; 3 refused: DEBUG is on,
+  another run is being made, or it could not go on; 4 undecided (with
+  --strict); 5 rows differ, or a way raised an error or killed its process;
+  130 interrupted. What was measured by then is kept with 3 and 130 too"""
 EXAMPLES: Final = """\
   manage.py benchmark run --quick              all pairs, in a few minutes
   manage.py benchmark run tasks.deep_page --sizes 1k,10k,100k,1M
@@ -128,17 +128,17 @@ def run(options: dict[str, Any], stdout: Any) -> int:
         cold=options["cold"],
         superuser_url=options["superuser_url"] or getattr(settings, "PERF_SUPERUSER_URL", ""),
     )
-    runner, interrupted = made(plan, timed=not options["count_only"], quiet=options["quiet"])
+    runner, ended = made(plan, timed=not options["count_only"], quiet=options["quiet"])
     found = runner.result()
-    if interrupted and not _has_anything(found):
-        stdout.write("Broken off before anything was measured: nothing was kept.")
-        return INTERRUPTED
-    path = history.save(found)
-    listed.enlist(found)
     stdout.write(terminal.render(found, Look.of(sys.stdout)), ending="")
-    stdout.write(f"Kept as {path}")
-    write(found, options)
-    return INTERRUPTED if interrupted else exit_code(found, strict=options["strict"])
+    try:
+        stdout.write(f"Kept as {history.save(found)}")
+        listed.enlist(found)
+    finally:
+        write(found, options)  # a folder that is full must not cost what was measured
+    if ended == REFUSED:
+        raise CommandError(found.note, returncode=REFUSED)
+    return ended or exit_code(found, strict=options["strict"])
 
 
 def write(found: Run, options: dict[str, Any]) -> None:

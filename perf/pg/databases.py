@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterator
+import secrets
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Final
@@ -21,12 +22,14 @@ from django.db.migrations.loader import MigrationLoader
 from psycopg import sql
 
 from perf.catalogue import Dataset
+from perf.pg import locks
 
 PREFIX: Final = "perf_"
 # Another project may have a database that begins so too: the whole form must fit.
 _OURS: Final = re.compile(rf"{PREFIX}[a-z][a-z0-9_]*_\d+_[0-9a-f]{{8}}(?P<copy>_copy\d+)?")
 _FILLED: Final = "filled by the lab"  # the database's comment, written last
 _COPY: Final = "copy"
+_DIGITS: Final = 8  # of a copy's number: with them a name has 63 bytes at most
 # Plans must not depend on how busy the machine is, or on how often a statement was run.
 SETTINGS: Final = {"jit": "off", "max_parallel_workers_per_gather": "0", "statement_timeout": "0"}
 
@@ -77,13 +80,25 @@ def is_filled(name: str) -> bool:
     return any(each.name == name and each.is_filled for each in kept_databases())
 
 
-def fill(dataset: Dataset, size: int) -> str:
+def _nothing(text: str) -> None:
+    """Tell nobody."""
+
+
+def fill(dataset: Dataset, size: int, tell: Callable[[str], object] = _nothing) -> str:
     """Make the database for a dataset at a size, in the place of a half-filled one; its name.
 
-    Statistics are gathered, all pages are marked visible, and autovacuum is turned off: what the
+    Waits while another process makes one, and `tell`s so: it may have been this one, which then
+    stays. Statistics are gathered, all pages are marked visible, and autovacuum is turned off: what the
     planner knows and where rows lie is the same in each run.
     """
     name = kept_name(dataset, size)
+    with locks.making(tell):
+        if not is_filled(name):
+            _fill(dataset, size, name)
+    return name
+
+
+def _fill(dataset: Dataset, size: int, name: str) -> None:
     with _named(name):
         own = connection.settings_dict["NAME"]
         with _back_to(own), _refusing(name):
@@ -96,7 +111,6 @@ def fill(dataset: Dataset, size: int) -> str:
             connection.creation.destroy_test_db(own, verbosity=0)
             raise
         connection.creation.destroy_test_db(own, verbosity=0, keepdb=True)
-    return name
 
 
 def _settle(name: str) -> None:
@@ -113,17 +127,38 @@ def _settle(name: str) -> None:
 
 
 @contextmanager
-def copied(name: str, tag: str) -> Iterator[str]:
-    """A copy of a database for one run, dropped afterwards; its name."""
-    suffix = f"{_COPY}{tag}"
-    copy = f"{name}_{suffix}"
+def copied(name: str, tag: int, tell: Callable[[str], object] = _nothing) -> Iterator[str]:
+    """A copy of a database for one run, dropped afterwards; its name.
+
+    It ends with `tag`, or with another number where that is taken: processes of two machines, or of
+    two containers, may well have one id. Waits and `tell`s as `fill` does.
+    """
+    with locks.making(tell):
+        suffix = f"{_COPY}{_free(name, tag)}"
+        with _as_current(name), _refusing(f"{name}_{suffix}"):
+            connection.creation.clone_test_db(suffix, verbosity=0)
     try:
-        with _as_current(name), _refusing(copy):
-            connection.creation.clone_test_db(suffix, verbosity=0, autoclobber=True)
-        yield copy
-    finally:  # also of a Ctrl-C while it is made: it may be there or not
-        if any(each.name == copy for each in kept_databases()):
-            drop(copy)
+        yield f"{name}_{suffix}"
+    finally:
+        _end_sessions(f"{name}_{suffix}")
+        drop(f"{name}_{suffix}")
+
+
+def _end_sessions(name: str) -> None:
+    """End what a worker that was killed has left at work in a copy, which is in use by it."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+            " WHERE datname = %s AND usename = current_user",
+            [name],
+        )
+
+
+def _free(name: str, tag: int) -> int:
+    taken = {each.name for each in kept_databases()}
+    while f"{name}_{_COPY}{tag}" in taken:
+        tag = secrets.randbelow(10**_DIGITS)
+    return tag
 
 
 def drop(name: str) -> None:

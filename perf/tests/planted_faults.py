@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import itertools
+import os
+import signal
+import threading
 from collections.abc import Iterator
 from typing import Any
 
@@ -123,6 +126,33 @@ class BreaksSession(FaultPair):
     def faulty(self, place: int) -> Any:
         write("BEGIN")
         return rows("SELECT 1 / 0")
+
+
+@planted("dies_counted")
+class DiesCounted(FaultPair):
+    """Takes its process with it, as one does that wants too much memory."""
+
+    def faulty(self, place: int) -> Any:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+
+@planted("dies_timed")
+class DiesTimed(WrongLater):
+    """Takes its process with it once it has been called so often as nobody counts."""
+
+    def faulty(self, place: int) -> Any:
+        if next(self.calls) >= 100:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return self.by_index(place)
+
+
+@planted("dies_amid_statement")
+class DiesAmidStatement(FaultPair):
+    """Takes its process with it while PostgreSQL is still at work for it, in its database."""
+
+    def faulty(self, place: int) -> Any:
+        threading.Timer(0.5, os.kill, (os.getpid(), signal.SIGKILL)).start()
+        return rows("SELECT pg_sleep(1000)")
 
 
 @planted("prints")

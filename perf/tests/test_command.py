@@ -178,11 +178,16 @@ def test_a_second_run_is_refused_while_one_is_made(lab, settings):
     assert f"Another run is being made with {lab.folder}: wait for its end." in errors
 
 
-def test_a_killed_worker_ends_the_run(lab, timing):
+def test_a_worker_killed_over_no_pair_ends_the_run_and_leaves_what_there_is(lab, timing):
+    # It has only just begun: a pair that kills its worker is among the faults.
     for each in workers_of(timing):
         os.kill(each, signal.SIGKILL)
-    code, _, errors = finished(timing)
+    code, output, errors = finished(timing)
 
     assert code == 3, errors
-    assert "An execution ended with exit code -9." in errors
+    assert "It could not go on: An execution was killed by signal 9 (Killed)." in errors
+    run = lab.runs()[0]
+    assert run.ended_at is None
+    assert [len(each.samples) for each in run.pairs[0].sizes[0].variants] == [1, 1]
+    assert f"Kept as {lab.folder}/{run.id}.json" in output
     assert lab.copies() == []

@@ -59,6 +59,7 @@ def test_a_name_of_the_lab_is_known_and_its_copy_too():
     assert other is None
 
 
+@pytest.mark.django_db
 def test_django_is_on_its_own_database_again_after_a_failure(settings, monkeypatch):
     own = connection.settings_dict["NAME"]
 

@@ -97,5 +97,21 @@ def test_the_first_difference_is_told(one: Any, other: Any, told):
     assert difference(one, other) == told
 
 
+@pytest.mark.parametrize("wrap", [lambda text: [text], lambda text: {"a": text}, lambda text: text])
+def test_long_rows_are_shown_where_they_differ(wrap):
+    same = "x" * 500
+    told = difference(wrap(f"{same}1{same}"), wrap(f"{same}2{same}"))
+
+    one, _, other = told.removeprefix("row 1: ").partition(" and ")
+    assert one.replace("1", "2") == other
+    assert f"{'x' * 40}1{'x' * 79}…" in one
+
+
+def test_the_end_of_the_longer_row_is_shown():
+    assert difference(["x" * 500], ["x" * 500 + "!"]) == (
+        f'row 1: …{"x" * 40}" and …{"x" * 40}!"'
+    )
+
+
 def test_a_long_row_is_cut():
     assert difference(["x" * 500], [1]) == f'row 1: "{"x" * 119}… and 1'

@@ -18,6 +18,9 @@ REFUSED = {
     "odd_error": r"it raised an error: ValueError: half a character: \udcff",
     "breaks_session": "it raised an error: django.db.utils.DataError: division by zero",
     "wrong_later": "after it was timed, right and other differ: 1 and 0 rows",
+    "dies_counted": "the process that it ran in was killed by signal 9 (Killed)",
+    "dies_timed": "the process that it ran in was killed by signal 9 (Killed)",
+    "dies_amid_statement": "the process that it ran in was killed by signal 9 (Killed)",
     "commits": "it raised an error: perf.catalogue.CatalogueError: committed ends the transaction",
 }
 GOOD = ("prints", "large_result")

@@ -90,14 +90,15 @@ class Command(BaseCommand):
 def _done(name: str, options: dict[str, Any], stdout: Any) -> int:
     """The exit code. Whatever hinders a measurement refuses it: 1 is for what was found."""
     from perf.pg.databases import NotMade
+    from perf.pg.locks import InUse
     from perf.workers import WorkerDied
 
     try:
         with _ended_as_by_ctrl_c():
             return int(_module(name).run(options, stdout))
-    except ImproperlyConfigured as error:
+    except InUse as error:
         raise CommandError(str(error), returncode=_REFUSED) from error
-    except (OSError, DatabaseError, NotMade, WorkerDied) as error:
+    except (OSError, DatabaseError, ImproperlyConfigured, NotMade, WorkerDied) as error:
         raise CommandError(f"{type(error).__name__}: {error}", returncode=_REFUSED) from error
     except KeyboardInterrupt:
         return _INTERRUPTED
