@@ -6,7 +6,7 @@ them needs no patience, and is never unlucky. Times are in none of it.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -35,10 +35,12 @@ class Baseline(msgspec.Struct, frozen=True):
 
 @dataclass(frozen=True, slots=True)
 class Judged:
-    """What the gate found: what is worse or other, what is only to be known, and refusals."""
+    """What the gate found: what is worse or other, what is only to be known, and refusals. It is
+    red if anything but `notes` is there."""
 
     regressions: tuple[Difference, ...]
     notes: tuple[str, ...]
+    gone: tuple[str, ...]  # pairs and ways that the baseline has and the code has no more
     refuted: tuple[str, ...]
     rows_differ: tuple[str, ...]
 
@@ -110,8 +112,26 @@ def read(path: Path) -> Baseline:
     return found
 
 
-def judge(found: Baseline, run: Run) -> Judged:
-    """Compare a run with the baseline. Raises `BaselineError` for another version of PostgreSQL."""
+def renewed(before: Baseline, found: Baseline) -> Baseline:
+    """A baseline with the pairs of `found`, and the others as they were before.
+
+    Raises `BaselineError` where they are of two versions of PostgreSQL.
+    """
+    if before.postgresql != found.postgresql:
+        raise BaselineError(
+            f"The baseline is of PostgreSQL {before.postgresql}, and this is {found.postgresql}: "
+            "accept all pairs, without names."
+        )
+    return msgspec.structs.replace(found, pairs={**before.pairs, **found.pairs})
+
+
+def judge(found: Baseline, run: Run, declared: Collection[str] | None = None) -> Judged:
+    """Compare a run with the baseline. Raises `BaselineError` for another version of PostgreSQL.
+
+    `declared` has the names of all pairs that there are, the run's own without it: one that the
+    baseline has beside them was taken away, and nobody holds the code to it any more.
+    """
+    names = {pair.name for pair in run.pairs} if declared is None else declared
     if found.postgresql != major(run):
         raise BaselineError(
             f"The baseline is of PostgreSQL {found.postgresql}, and this is {major(run)}: plans "
@@ -129,7 +149,8 @@ def judge(found: Baseline, run: Run) -> Judged:
     differences = list(_differences(found, run))
     return Judged(
         regressions=tuple(e for e in differences if e.change is not Change.BETTER),
-        notes=tuple(_notes(found, run, differences)),
+        notes=tuple(_notes(found, run, differences, names)),
+        gone=(*sorted(set(found.pairs) - set(names)), *_gone(found, run)),
         refuted=tuple(
             f"{pair.name}: {claim.text}; measured: {claim.measured}"
             for pair in run.pairs
@@ -158,7 +179,9 @@ def _differences(found: Baseline, run: Run) -> Iterator[Difference]:
                     yield Difference(pair.name, size.size, each.name, what, change, text)
 
 
-def _notes(found: Baseline, run: Run, differences: list[Difference]) -> Iterator[str]:
+def _notes(
+    found: Baseline, run: Run, differences: list[Difference], declared: Collection[str]
+) -> Iterator[str]:
     for each in differences:
         if each.change is Change.BETTER:
             yield f"{each.pair} at {each.size:,}: {each.variant} has fewer {each.what}, {each.text}"
@@ -167,8 +190,16 @@ def _notes(found: Baseline, run: Run, differences: list[Difference]) -> Iterator
         yield f"{name} is not in the baseline"
     for place in _unknown(found, run):
         yield f"{place} is not in the baseline"
-    for name in sorted(set(found.pairs) - measured):
+    for name in sorted(set(found.pairs) & set(declared) - measured):
         yield f"{name} is in the baseline and was not counted"
+
+
+def _gone(found: Baseline, run: Run) -> Iterator[str]:
+    """Ways of the baseline that a pair no longer has."""
+    for pair in run.pairs:
+        for size, known in found.pairs.get(pair.name, {}).items():
+            for name in known.keys() - {each.name for each in pair.variants}:
+                yield f"{pair.name} at {int(size):,}, {name}"
 
 
 def _unknown(found: Baseline, run: Run) -> Iterator[str]:

@@ -1,17 +1,22 @@
 """The catalogue: pairs of ways to do one thing, declared in the `benchmarks` module of each app.
 
-    @pair("tasks.deep_page", title="A page at half depth", dataset=TASKS, page="pagination",
+    @pair("books.deep_page", title="A page at half depth", dataset=BOOKS, page="pagination",
           caveat="On the first page both are the same.")
     class DeepPage(Pair):
         claims = (claim.faster("keyset", than="offset", by=5, at=100_000), claim.flat("keyset"))
 
-        def arguments(self, rng): ...
+        def arguments(self, rng):
+            return (self.size // 2 + rng.randrange(100),)
 
         @variant(efficient=True)
-        def keyset(self, tenant, place): ...
+        def keyset(self, place):
+            "Goes on after the last row seen."
+            return list(Book.objects.filter(pk__gt=place).order_by("pk")[:50])
 
         @variant()
-        def offset(self, tenant, place): ...
+        def offset(self, place):
+            "Counts off what was seen."
+            return list(Book.objects.order_by("pk")[place : place + 50])
 
 `discover()` imports the modules as Django's admin imports `admin`.
 """
@@ -234,6 +239,10 @@ def _check(spec: PairSpec) -> None:
         unknown = set(each.variants) - set(names)
         if unknown:
             raise CatalogueError(f"{spec.name} claims something of {', '.join(sorted(unknown))}.")
+        if hindrance := each.hindrance(spec.efficient.name, {*spec.sizes, *spec.large_sizes}):
+            raise CatalogueError(
+                f"{spec.name} claims what no run can judge, {each.text}: {hindrance}."
+            )
 
 
 _pairs: dict[str, PairSpec] = {}

@@ -8,7 +8,7 @@ wrong side.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from typing import Final
 
@@ -46,6 +46,10 @@ class Claim(ABC):
         """Whether counting decides it, and not time."""
         return True
 
+    def hindrance(self, efficient: str, sizes: Collection[int]) -> str | None:
+        """Why no run of a pair with that efficient way and those sizes could ever judge it."""
+        return None
+
     @abstractmethod
     def judge(self, pair: PairResult) -> tuple[Finding, str]:
         """What the run says of it, and what was measured."""
@@ -74,6 +78,11 @@ class _Faster(Claim):
     @property
     def is_deterministic(self) -> bool:
         return False
+
+    def hindrance(self, efficient: str, sizes: Collection[int]) -> str | None:
+        if self.variant != efficient or self.than == efficient:
+            return f"only {efficient}, the efficient way, is compared with the others"
+        return None if self.at in sizes else f"{self.at:,} is none of its sizes"
 
     def judge(self, pair: PairResult) -> tuple[Finding, str]:
         size = next((each for each in pair.sizes if each.size == self.at), None)
@@ -138,9 +147,12 @@ class _Grows(Claim):
         if found.exponent is None:
             return Finding.UNDECIDED, f"no exponent: {_times(found.factor)} in all"
         measured = f"N^{_interval(found.exponent)}"
-        near = TOLERANCE * self.exponent
-        off = max(found.exponent.low - self.exponent, self.exponent - found.exponent.high)
-        return (Finding.HOLDS if off <= near else Finding.REFUTED), measured
+        least, most = (self.exponent * (1 + each) for each in (-TOLERANCE, TOLERANCE))
+        if found.exponent.high < least or found.exponent.low > most:
+            return Finding.REFUTED, measured
+        # An interval that is wide enough has any exponent in it: that shows nothing.
+        is_within = least <= found.exponent.low and found.exponent.high <= most
+        return (Finding.HOLDS if is_within else Finding.UNDECIDED), measured
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,6 +216,9 @@ class _UsesIndex(_Counted):
         since = f" from {self.from_size:,} rows on" if self.from_size else ""
         return f"{self.variant} reads {self.index}{since}"
 
+    def hindrance(self, efficient: str, sizes: Collection[int]) -> str | None:
+        return None if self.from_size <= max(sizes) else "all of its sizes are smaller"
+
     def _is_meant(self, size: SizeResult) -> bool:
         return size.size >= self.from_size
 
@@ -247,13 +262,18 @@ def faster(variant: str, *, than: str, by: float, at: int) -> Claim:
 
 def flat(variant: str, *, of: str = BLOCKS) -> Claim:
     """From the smallest size to the largest, `of` "time" or "blocks" the interval of the factor
-    ends below `FLAT`: shown not to grow, and not only not shown to."""
-    return _Flat(variant, of)
+    ends below `FLAT`: shown not to grow, and not only not shown to. Raises `ValueError` for an `of`
+    that is neither."""
+    return _Flat(variant, _kind(of))
 
 
 def grows(variant: str, *, exponent: float, of: str = BLOCKS) -> Claim:
-    """`variant` grows like a + b·N^`exponent`, within a tenth, `of` "time" or "blocks"."""
-    return _Grows(variant, of, exponent)
+    """`variant` grows like a + b·N^`exponent`, the whole interval within a tenth of it, `of` "time"
+    or "blocks". Refuted where it lies wholly elsewhere, or the way is flat. Raises `ValueError` for
+    another `of`, and for an exponent of 0 or less."""
+    if exponent <= 0:
+        raise ValueError(f"exponent is {exponent:g}: what does not grow is claimed by `flat`.")
+    return _Grows(variant, _kind(of), exponent)
 
 
 def blocks(variant: str, *, at_most: int) -> Claim:
@@ -269,6 +289,12 @@ def uses_index(variant: str, index: str, *, from_size: int = 0) -> Claim:
 def queries(variant: str, number: int) -> Claim:
     """`variant` sends so many statements at each size."""
     return _Queries(variant, number)
+
+
+def _kind(of: str) -> str:
+    if of not in (TIME, BLOCKS):
+        raise ValueError(f"of is {of!r}, and must be {TIME!r} or {BLOCKS!r}.")
+    return of
 
 
 def _growth(pair: PairResult, variant: str, of: str) -> Growth | None:

@@ -62,10 +62,19 @@ class Difference:
 
 
 def compare(one: Run, other: Run) -> list[Difference]:
-    """What differs from `one` to `other` in all that both have, first what is counted."""
-    counts = [each for place in _shared(one, other) for each in _counted(*place)]
-    times = [each for place in _shared(one, other) for each in _timed(*place, other)]
-    return counts + times
+    """What differs from `one` to `other` in all that both have: first what is refused now or no
+    more, then what is counted."""
+    shared = list(_shared(one, other))
+    refused = [each for place in shared for each in _refused(*place)]
+    sound = [each for each in shared if not (each[1].refusal or each[2].refusal)]
+    counts = [each for place in sound for each in _counted(*place)]
+    times = [each for place in sound for each in _timed(*place, other)]
+    return refused + counts + times
+
+
+def is_comparable(one: Run, other: Run) -> bool:
+    """Whether the two have a pair at a size in common."""
+    return any(_shared(one, other))
 
 
 def unlike(one: Run, other: Run) -> list[str]:
@@ -85,6 +94,13 @@ def _shared(one: Run, other: Run) -> Iterator[tuple[str, SizeResult, SizeResult]
                 yield pair.name, size, found
 
 
+def _refused(pair: str, one: SizeResult, other: SizeResult) -> Iterator[Difference]:
+    if bool(one.refusal) != bool(other.refusal):
+        change = Change.WORSE if other.refusal else Change.BETTER
+        text = other.refusal or f"no more; it was: {one.refusal}"
+        yield Difference(pair, one.size, "all ways", "refused", change, text)
+
+
 def _counted(pair: str, one: SizeResult, other: SizeResult) -> Iterator[Difference]:
     for variant in one.variants:
         found = other.variant(variant.name)
@@ -99,13 +115,12 @@ def counted_changes(one: Count, other: Count) -> Iterator[tuple[str, Change, str
     """What two counts of the same call differ by: exactly in statements, rows and plans; in blocks
     by more than 2 and 5 %, as a page more or less of a B-tree is chance; in WAL by more than 1 KiB
     and 10 %, as a whole page is written where it changes first after a checkpoint."""
-    exact = (
-        ("statements", one.statements, other.statements),
-        ("rows", one.rows, other.rows),
-    )
-    for what, before, after in exact:
-        if before != after:
-            yield what, _direction(before, after), f"{before:,} → {after:,}"
+    if one.statements != other.statements:
+        change = _direction(one.statements, other.statements)
+        yield "statements", change, f"{one.statements:,} → {other.statements:,}"
+    if one.rows != other.rows:  # fewer may be rows that are missing now
+        change = Change.WORSE if other.rows > one.rows else Change.OTHER
+        yield "rows", change, f"{one.rows:,} → {other.rows:,}"
     if one.plans != other.plans:
         yield "plan", Change.OTHER, f"{'; '.join(one.plans)} → {'; '.join(other.plans)}"
     if abs(other.blocks - one.blocks) > max(2, 0.05 * one.blocks):

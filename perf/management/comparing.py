@@ -11,6 +11,7 @@ from django.core.management.base import CommandError
 from perf import comparison, history
 from perf.comparison import Change, Difference
 from perf.engine.results import Run
+from perf.management.planning import REFUSED
 from perf.report import documents
 
 SAYS: Final = "what has changed from one run to another"
@@ -20,7 +21,8 @@ ways have moved by more than the margin. Two runs are not taken in turns, so
 times themselves are not compared: for those there is `gate --against`.
 
 exit codes:
-  0 nothing is worse; 1 something is; 2 no such run"""
+  0 nothing is worse; 1 something is; 2 no such run; 3 they have nothing in
+  common"""
 EXAMPLES: Final = """\
   manage.py benchmark compare 20261126-2112 last
   manage.py benchmark compare main.json last"""
@@ -39,6 +41,8 @@ def run(options: dict[str, Any], stdout: Any) -> int:
         one, other = history.load(options["one"]), history.load(options["other"])
     except (history.NoSuchRun, documents.DocumentError) as error:
         raise CommandError(str(error), returncode=2) from error
+    if not comparison.is_comparable(one, other):
+        raise CommandError("The two runs have no pair at a size in common.", returncode=REFUSED)
     found = comparison.compare(one, other)
     for line in _lines(one, other, found, everything=options["all"]):
         stdout.write(line)

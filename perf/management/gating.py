@@ -19,7 +19,7 @@ from perf.management.arguments import add_module, between, sizes
 from perf.management.planning import QUICK, REFUSED, chosen, made, planned
 from perf.management.progress import watching
 from perf.management.running import INCONCLUSIVE, OK, REFUTED, ROWS_DIFFER
-from perf.report import figures
+from perf.report.summary import refusals
 
 SAYS: Final = "red where a call costs more than it is known to"
 DESCRIPTION: Final = """\
@@ -88,28 +88,30 @@ def _counted(options: dict[str, Any], stdout: Any) -> int:
     found, path = runner.result(), options["baseline"] or _baseline_path()
     try:
         if options["accept"]:
-            return _accepted(path, _to_accept(path, found, options), stdout)
-        known = baseline.read(path)
-        judged = baseline.judge(baseline.only(known, found) if options["names"] else known, found)
+            return _accepted(path, found, options, stdout)
+        known = [each.name for each in chosen((), modules=options["module"])]
+        judged = baseline.judge(baseline.read(path), found, known)
     except baseline.BaselineError as error:
         raise CommandError(str(error), returncode=REFUSED) from error
     _tell(judged, stdout)
     if judged.rows_differ:
         return ROWS_DIFFER
-    return REFUTED if judged.regressions or judged.refuted else OK
+    return REFUTED if judged.regressions or judged.gone or judged.refuted else OK
 
 
-def _to_accept(path: Path, found: Run, options: dict[str, Any]) -> baseline.Baseline:
-    """All that was counted; where pairs were named, the others stay as they are."""
-    accepted = baseline.baseline_of(found, options["accept"])
-    if options["names"] and path.is_file():
-        return baseline.merged(baseline.read(path), accepted)
-    return accepted
-
-
-def _accepted(path: Path, found: baseline.Baseline, stdout: Any) -> int:
-    baseline.write(path, found)
-    stdout.write(f"Accepted; {path} has {figures.plural(len(found.pairs), 'pair')} now.")
+def _accepted(path: Path, run: Run, options: dict[str, Any], stdout: Any) -> int:
+    """Write the baseline; with names only their pairs in it, if there is one."""
+    if any(size.refusal for pair in run.pairs for size in pair.sizes):
+        for pair, size, why in refusals(run):
+            stdout.write(f"ROWS DIFFER  {pair.name} at {size.size:,}: {why}")
+        stdout.write("Nothing was accepted.")
+        return ROWS_DIFFER
+    found = baseline.baseline_of(run, options["accept"])
+    whole = found
+    if options["names"] and path.exists():
+        whole = baseline.renewed(baseline.read(path), found)
+    baseline.write(path, whole)
+    stdout.write(f"Accepted the counts of {len(found.pairs)} pairs as {path}.")
     return OK
 
 
@@ -118,11 +120,14 @@ def _tell(judged: Judged, stdout: Any) -> None:
         stdout.write(f"ROWS DIFFER  {each}")
     for difference in judged.regressions:
         stdout.write(f"RED  {_line(difference)}")
+    for each in judged.gone:
+        stdout.write(f"GONE  {each} is in the baseline, and there is no such pair or way any more")
     for each in judged.refuted:
         stdout.write(f"REFUTED  {each}")
     for each in judged.notes:
         stdout.write(f"note  {each}")
-    red = len(judged.rows_differ) + len(judged.regressions) + len(judged.refuted)
+    found = (judged.rows_differ, judged.regressions, judged.gone, judged.refuted)
+    red = sum(map(len, found))
     stdout.write(f"The gate is red: {red} findings." if red else "The gate is green.")
 
 

@@ -129,6 +129,21 @@ def test_claims_speak_of_ways_that_are_there():
     assert refusal("app.pair", Claiming) == "app.pair claims something of worst."
 
 
+@pytest.mark.parametrize(
+    ("claimed", "why"),
+    [
+        (claim.faster("bad", than="good", by=2, at=1_000), "only good, the efficient way, is"),
+        (claim.faster("good", than="good", by=2, at=1_000), "only good, the efficient way, is"),
+        (claim.faster("good", than="bad", by=2, at=1_001), "1,001 is none of its sizes"),
+        (claim.uses_index("good", "x", from_size=20_000_000), "all of its sizes are smaller"),
+    ],
+)
+def test_what_no_run_could_judge_is_not_claimed(claimed, why):
+    claiming = type("Claiming", (Ways,), {"claims": (claimed,)})
+
+    assert f"claims what no run can judge, {claimed.text}: {why}" in refusal("app.pair", claiming)
+
+
 @pytest.mark.parametrize("name", ["Books", "books-2", "", "b" * 25, 'b"; DROP', "bücher"])
 def test_the_name_of_a_dataset_fits_into_that_of_a_database(name):
     dataset = type("Named", (Dataset,), {"name": name})()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import pytest
 
 from perf import claim
@@ -70,9 +72,16 @@ def test_flat_is_refuted_only_by_a_whole_interval(growth, finding):
 
 @pytest.mark.parametrize(
     ("low", "high", "finding"),
-    [(0.95, 1.05, HOLDS), (1.09, 1.2, HOLDS), (0.7, 0.91, HOLDS), (1.11, 1.2, REFUTED)],
+    [
+        (0.95, 1.05, HOLDS),
+        (1.09, 1.2, UNDECIDED),
+        (0.7, 0.91, UNDECIDED),
+        (0.1, 3.0, UNDECIDED),
+        (1.11, 1.2, REFUTED),
+        (0.5, 0.89, REFUTED),
+    ],
 )
-def test_an_exponent_is_right_within_a_tenth(low, high, finding):
+def test_an_exponent_is_right_where_the_whole_interval_is_within_a_tenth(low, high, finding):
     growth = [grown(90, 110, exponent=Interval((low + high) / 2, low, high))]
 
     assert judged(claim.grows("good", exponent=1), growth=growth)[0] is finding
@@ -84,6 +93,23 @@ def test_an_exponent_needs_a_growth_and_three_sizes():
     assert judged(claimed, growth=[grown(1.0, 1.5)])[0] is UNDECIDED
     assert judged(claimed, growth=[grown(9, 11, sizes=SIZES[:2])])[0] is NOT_MEASURED
     assert judged(claimed)[0] is NOT_MEASURED
+
+
+def test_what_is_flat_does_not_grow():
+    flat = [grown(0.99, 1.01, is_flat=True)]
+
+    assert judged(claim.grows("good", exponent=1), growth=flat)[0] is REFUTED
+
+
+@pytest.mark.parametrize("claimed", [claim.flat, partial(claim.grows, exponent=1)])
+def test_nothing_is_claimed_of_what_is_not_measured(claimed):
+    with pytest.raises(ValueError, match="must be 'time' or 'blocks'"):
+        claimed("good", of="tiem")
+
+
+def test_an_exponent_is_above_0():
+    with pytest.raises(ValueError, match="claimed by `flat`"):
+        claim.grows("good", exponent=0)
 
 
 def test_blocks_are_those_of_the_worst_draw_at_each_size():

@@ -22,10 +22,10 @@ def test_what_is_the_same_is_no_change():
     assert changes() == []
 
 
-@pytest.mark.parametrize("what", ["statements", "rows"])
-def test_statements_and_rows_are_compared_exactly(what):
+@pytest.mark.parametrize(("what", "fewer"), [("statements", Change.BETTER), ("rows", Change.OTHER)])
+def test_statements_and_rows_are_compared_exactly(what, fewer):
     assert changes(**{what: getattr(COUNT, what) + 1})[0][:2] == (what, Change.WORSE)
-    assert changes(**{what: getattr(COUNT, what) - 1})[0][:2] == (what, Change.BETTER)
+    assert changes(**{what: getattr(COUNT, what) - 1})[0][:2] == (what, fewer)
 
 
 @pytest.mark.parametrize(
@@ -127,6 +127,17 @@ def test_what_only_one_run_has_is_not_compared():
     other = run(pair(size(10_000)), pair(name="app.other"))
 
     assert comparison.compare(run(), other) == []
+    assert not comparison.is_comparable(run(), other)
+    assert comparison.is_comparable(run(), run())
+
+
+def test_what_is_refused_now_is_worse_whatever_was_counted_of_it():
+    refused = run(pair(size(1_000, way("good", counters(blocks_hit=1)), refusal="rows differ")))
+
+    (found,) = comparison.compare(run(), refused)
+    assert (found.what, found.change, found.text) == ("refused", Change.WORSE, "rows differ")
+    (found,) = comparison.compare(refused, run())
+    assert (found.change, found.text) == (Change.BETTER, "no more; it was: rows differ")
 
 
 def test_ways_of_unequal_executions_are_not_compared():
