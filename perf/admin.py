@@ -89,7 +89,7 @@ class BenchmarkRunAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
             if run_id not in history.ids():
                 raise history.NoSuchRun(run_id)
             run = history.load(run_id)
-        except (history.NoSuchRun, DocumentError) as error:
+        except (history.NoSuchRun, DocumentError, OSError) as error:
             raise Http404(f"There is no run {run_id} in {history.folder()}.") from error
         return _framed(request, html.render(run))
 

@@ -20,7 +20,7 @@ from typing import Final
 from perf.comparison import Change, moved_by
 from perf.engine.results import Interval
 from perf.engine.student import student_interval
-from perf.messages import Timed
+from perf.messages import Failed, Message, Timed
 from perf.runner import Plan, Runner, Watcher
 
 OURS: Final = "ours"
@@ -60,21 +60,45 @@ def _git(*arguments: str) -> None:
         raise GitError(done.stderr.strip() or f"git {arguments[0]} failed")
 
 
+class NothingCompared(RuntimeError):
+    """The trees have no way in common that could be timed in both."""
+
+
+class Amiss(RuntimeError):
+    """A pair of this tree can't be measured any more. The message says which, and why."""
+
+
 def steps(plan: Plan, other: Path, watcher: Watcher) -> list[Step]:
-    """Measure both trees in turns, whose order is drawn for each execution."""
+    """Measure both trees in turns, whose order is drawn for each execution.
+
+    Raises `Amiss` where rows differ in this tree or a way raises an error, and `NothingCompared`.
+    """
     runner = Runner(plan, watcher)
     rng = random.Random(plan.method.seed)
     trees: list[tuple[str, Path | None]] = [(OURS, None), (THEIRS, other)]
-    found: dict[str, list[Timed]] = {OURS: [], THEIRS: []}
+    found: dict[str, list[Message]] = {OURS: [], THEIRS: []}
     with runner.ready():
         for execution in range(plan.method.executions):
             rng.shuffle(trees)
             for name, root in trees:
                 found[name] += runner.time(execution, root)
-    return list(_compared(plan, found[OURS], found[THEIRS]))
+    if amiss := list(dict.fromkeys(_amiss(found[OURS]))):
+        raise Amiss("\n".join(amiss))
+    compared = list(_compared(plan, found[OURS], found[THEIRS]))
+    if not compared:
+        raise NothingCompared("No way was timed in both trees, so nothing is compared.")
+    return compared
 
 
-def _compared(plan: Plan, ours: Sequence[Timed], theirs: Sequence[Timed]) -> Iterator[Step]:
+def _amiss(ours: Sequence[Message]) -> Iterator[str]:
+    for each in ours:
+        if isinstance(each, Failed):
+            yield f"{each.pair} at {each.size:,}: it raised {each.error.partition('\n')[0]}"
+        elif isinstance(each, Timed) and each.refusal:
+            yield f"{each.pair} at {each.size:,}: {each.refusal}"
+
+
+def _compared(plan: Plan, ours: Sequence[Message], theirs: Sequence[Message]) -> Iterator[Step]:
     for spec in plan.specs:
         way = spec.efficient.name
         for size in plan.sizes[spec.name]:
@@ -89,8 +113,9 @@ def _compared(plan: Plan, ours: Sequence[Timed], theirs: Sequence[Timed]) -> Ite
             yield Step(spec.name, size, way, ratio, moved_by(ratio, plan.method.margin))
 
 
-def _medians(timed: Sequence[Timed], pair: str, size: int, way: str) -> dict[int, float]:
+def _medians(told: Sequence[Message], pair: str, size: int, way: str) -> dict[int, float]:
     """The median of the rounds of each execution."""
+    timed = (each for each in told if isinstance(each, Timed))
     return {
         each.execution: statistics.median(each.samples[way])
         for each in timed

@@ -63,13 +63,14 @@ class Difference:
 
 def compare(one: Run, other: Run) -> list[Difference]:
     """What differs from `one` to `other` in all that both have: first what is refused now or no
-    more, then what is counted."""
+    more, then what returns something else, then what is counted."""
     shared = list(_shared(one, other))
     refused = [each for place in shared for each in _refused(*place)]
     sound = [each for each in shared if not (each[1].refusal or each[2].refusal)]
-    counts = [each for place in sound for each in _counted(*place)]
+    results = [each for place in sound for each in _results(*place)]
+    counts = [each for place in sound if not any(_results(*place)) for each in _counted(*place)]
     times = [each for place in sound for each in _timed(*place, other)]
-    return refused + counts + times
+    return refused + results + counts + times
 
 
 def is_comparable(one: Run, other: Run) -> bool:
@@ -78,8 +79,11 @@ def is_comparable(one: Run, other: Run) -> bool:
 
 
 def unlike(one: Run, other: Run) -> list[str]:
-    """In what the machines of two runs differ: then only counts and ratios mean something."""
-    return [
+    """In what the machines of two runs differ, or the state of PostgreSQL's memory: then only
+    counts and ratios mean something, or counts alone."""
+    caches = one.method.cache, other.method.cache
+    told = [] if caches[0] == caches[1] else [f"cache: {caches[0]} and {caches[1]}"]
+    return told + [
         f"{name}: {one.environment.get(name, '–')} and {other.environment.get(name, '–')}"
         for name in SAME_MACHINE
         if one.environment.get(name) != other.environment.get(name)
@@ -99,6 +103,15 @@ def _refused(pair: str, one: SizeResult, other: SizeResult) -> Iterator[Differen
         change = Change.WORSE if other.refusal else Change.BETTER
         text = other.refusal or f"no more; it was: {one.refusal}"
         yield Difference(pair, one.size, "all ways", "refused", change, text)
+
+
+def _results(pair: str, one: SizeResult, other: SizeResult) -> Iterator[Difference]:
+    """That the counted calls returned something else. Runs draw the same arguments for them unless
+    told otherwise, so these were other draws (`--seed`), other data, or there are other rows now.
+    """
+    if one.digest and other.digest and one.digest != other.digest:
+        text = "other ones: of other draws or data, or from other code; counts are not compared"
+        yield Difference(pair, one.size, "all ways", "results", Change.OTHER, text)
 
 
 def _counted(pair: str, one: SizeResult, other: SizeResult) -> Iterator[Difference]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
-import os.path
 from collections.abc import Mapping, Set
 from typing import Any, Final
 
@@ -72,7 +71,8 @@ def difference(one: Any, other: Any) -> str:
 
 def _beside(one: str, other: str) -> str:
     """Two texts, long ones cut so that the first place where they differ is seen."""
-    same = len(os.path.commonprefix((one, other)))
+    both = zip(one, other, strict=False)
+    same = next((at for at, (a, b) in enumerate(both) if a != b), min(len(one), len(other)))
     start = max(0, same - _BEFORE) if max(len(one), len(other)) > _LONGEST else 0
     return f"{_cut(one, start)} and {_cut(other, start)}"
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import fcntl
 import gzip
 import re
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -40,8 +41,12 @@ def save(run: Run) -> Path:
     """Keep a run, whole or broken off; its file."""
     path = _made() / f"{run.id}.json"
     partial = path.with_suffix(".partial")
-    partial.write_bytes(documents.encode(run))
-    partial.replace(path)
+    try:
+        partial.write_bytes(documents.encode(run))
+        partial.replace(path)
+    except OSError:
+        partial.unlink(missing_ok=True)  # where the disk is full, not even half of one is left
+        raise
     return path
 
 
@@ -65,7 +70,7 @@ def load(name: str) -> Run:
     try:
         found = path.read_bytes()
         return documents.decode(gzip.decompress(found) if path.suffix == ".gz" else found)
-    except (documents.DocumentError, gzip.BadGzipFile) as error:
+    except (documents.DocumentError, gzip.BadGzipFile, EOFError, zlib.error) as error:
         raise documents.DocumentError(f"{path}: {error}") from error
 
 

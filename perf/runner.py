@@ -128,10 +128,10 @@ class Runner:
             self._names = self._databases(stack)
             yield
 
-    def time(self, execution: int, root: Path | None = None) -> list[Timed]:
+    def time(self, execution: int, root: Path | None = None) -> list[Message]:
         """Time all once, by the code at `root` or by that which runs; inside of `ready`.
 
-        Nothing of it becomes part of the result.
+        Nothing of it becomes part of the result. Raises `WorkerDied`.
         """
         found = []
         job = self._job("time", execution)
@@ -139,7 +139,7 @@ class Runner:
         with closing(answers(job, root)) as messages:
             for number, message in enumerate(messages):
                 self._tell("time", execution, number, total, message)
-                found += [message] if isinstance(message, Timed) else []
+                found.append(message)
         return found
 
     def stopped(self, why: str) -> None:

@@ -52,7 +52,7 @@ def run(options: dict[str, Any], stdout: Any) -> int:
 def _lines(one: Run, other: Run, found: Sequence[Difference], *, everything: bool) -> Iterator[str]:
     yield f"From {one.id} to {other.id}"
     for each in comparison.unlike(one, other):
-        yield f"  other machine  {each}"
+        yield f"  not alike  {each}"
     for difference in found:
         if everything or difference.change is not Change.SAME:
             yield (

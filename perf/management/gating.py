@@ -144,8 +144,10 @@ def _timed(options: dict[str, Any], stdout: Any) -> int:
                 stdout.write(f"Measuring {len(worse)} once more, as they seem slower.")
                 again = {(e.pair, e.size): e for e in _steps(options, worse, other)}
                 found = [again.get((each.pair, each.size), each) for each in found]
-    except (against.GitError, history.Busy) as error:
+    except (against.GitError, against.NothingCompared, history.Busy) as error:
         raise CommandError(str(error), returncode=REFUSED) from error
+    except against.Amiss as error:
+        raise CommandError(str(error), returncode=ROWS_DIFFER) from error
     return _tell_steps(found, options, stdout)
 
 

@@ -93,5 +93,5 @@ def _all() -> Iterator[Run]:
     for each in history.ids():
         try:
             yield history.load(each)
-        except documents.DocumentError as error:
+        except (documents.DocumentError, OSError) as error:
             sys.stderr.write(f"Left out: {error}\n")

@@ -88,8 +88,8 @@ def fill(dataset: Dataset, size: int, tell: Callable[[str], object] = _nothing) 
     """Make the database for a dataset at a size, in the place of a half-filled one; its name.
 
     Waits while another process makes one, and `tell`s so: it may have been this one, which then
-    stays. Statistics are gathered, all pages are marked visible, and autovacuum is turned off: what the
-    planner knows and where rows lie is the same in each run.
+    stays. Statistics are gathered, all pages are marked visible, and autovacuum is turned off: what
+    the planner knows and where rows lie is the same in each run.
     """
     name = kept_name(dataset, size)
     with locks.making(tell):

@@ -167,6 +167,13 @@ def test_a_broken_file_has_no_page(site, folder):
         site.page(asked(), RUN)
 
 
+def test_a_file_that_cannot_be_read_has_no_page(site, folder):
+    (folder / f"{RUN}.json").mkdir(parents=True)
+
+    with pytest.raises(Http404):
+        site.page(asked(), RUN)
+
+
 def test_others_see_nothing(site):
     history.save(run(id=RUN))
 

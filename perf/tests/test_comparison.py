@@ -9,7 +9,7 @@ import pytest
 from perf import comparison
 from perf.comparison import Change, Count, counted_changes, moved_by
 from perf.engine.results import Interval, Statement
-from perf.tests.built import counters, pair, run, size, way
+from perf.tests.built import METHOD, counters, pair, run, size, way
 
 COUNT = Count(statements=1, rows=10, blocks=100, wal_bytes=0, plans=("Index Scan",))
 
@@ -129,6 +129,19 @@ def test_what_only_one_run_has_is_not_compared():
     assert comparison.compare(run(), other) == []
     assert not comparison.is_comparable(run(), other)
     assert comparison.is_comparable(run(), run())
+
+
+def test_counts_of_other_draws_are_not_compared():
+    other = run(pair(dataclasses.replace(size(1_000, way("good", counters(rows=99))), digest="x")))
+
+    (found,) = comparison.compare(run(), other)
+    assert (found.what, found.change) == ("results", Change.OTHER)
+
+
+def test_cold_buffers_beside_warm_ones_are_told():
+    cold = run(method=dataclasses.replace(METHOD, cache="cold"))
+
+    assert comparison.unlike(run(), cold) == ["cache: warm and cold"]
 
 
 def test_what_is_refused_now_is_worse_whatever_was_counted_of_it():

@@ -108,9 +108,7 @@ def test_long_rows_are_shown_where_they_differ(wrap):
 
 
 def test_the_end_of_the_longer_row_is_shown():
-    assert difference(["x" * 500], ["x" * 500 + "!"]) == (
-        f'row 1: …{"x" * 40}" and …{"x" * 40}!"'
-    )
+    assert difference(["x" * 500], ["x" * 500 + "!"]) == (f'row 1: …{"x" * 40}" and …{"x" * 40}!"')
 
 
 def test_a_long_row_is_cut():

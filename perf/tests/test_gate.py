@@ -79,7 +79,10 @@ def test_accepting_some_pairs_leaves_the_others_in_the_baseline(accepted):
     assert code == 0, errors
 
     code, output, _ = gate(accepted, "planted.lookup", "planted.same")
-    assert (code, output) == (0, "note  planted.notes is in the baseline and was not counted\nThe gate is green.\n")
+    assert (code, output) == (
+        0,
+        "note  planted.notes is in the baseline and was not counted\nThe gate is green.\n",
+    )
 
 
 def test_rows_that_differ_are_not_accepted(accepted):

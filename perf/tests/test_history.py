@@ -1,7 +1,10 @@
 from __future__ import annotations
 
 import dataclasses
+import errno
+import gzip
 import io
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -91,6 +94,27 @@ def test_a_broken_file_is_named(three, folder):
 
     with pytest.raises(DocumentError, match=f"{path}: This is no JSON"):
         history.load("last")
+
+
+@pytest.mark.parametrize("length", [10, 200])
+def test_a_file_that_was_cut_is_named(three, folder, tmp_path, length):
+    path = tmp_path / "cut.json.gz"
+    path.write_bytes(gzip.compress((folder / f"{IDS[0]}.json").read_bytes())[:length])
+
+    with pytest.raises(DocumentError, match=f"{path}: "):
+        history.load(str(path))
+
+
+def test_nothing_is_left_of_a_run_that_could_not_be_kept(folder, monkeypatch):
+    def full(path: Path, content: bytes) -> int:
+        path.touch()
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(Path, "write_bytes", full)
+
+    with pytest.raises(OSError, match="No space left"):
+        history.save(run())
+    assert list(folder.iterdir()) == []
 
 
 def told(module: Any, **options: Any) -> tuple[int, str]:
