@@ -61,7 +61,8 @@ class BenchmarkRunAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
         return f"{run.noise_floor - 1:.1%}" if run.noise_floor else "–"
 
     def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> Any:
-        listed.enlist_missing()
+        if self.has_view_permission(request):  # Django asks only afterwards
+            listed.enlist_missing()
         return super().changelist_view(request, extra_context)
 
     def get_object(self, request: HttpRequest, object_id: str, from_field: Any = None) -> Any:

@@ -102,10 +102,17 @@ class Worker:
                     opened[spec.dataset.name] = spec.dataset.open(target.size)
                 self._tell(self._looked_at(spec, target.size, opened[spec.dataset.name]))
             except NotHere as error:
-                self._tell(Counted(name, target.size, skipped=str(error)))
+                self._tell(self._not_here(spec, target.size, str(error)))
             except Exception as error:
                 self._tell(Failed(name, target.size, _told(error)))
                 disconnect()  # whatever it left in the session
+
+    def _not_here(self, spec: PairSpec, size: int, why: str) -> Counted | Timed:
+        """That it is skipped, or only not timed: what was counted of it holds all the same."""
+        if self._job.kind == "count":
+            return Counted(spec.name, size, skipped=why)
+        notes = {each.name: why for each in spec.variants}
+        return Timed(spec.name, size, self._job.execution, {}, {}, {}, {}, notes=notes)
 
     def _looked_at(self, spec: PairSpec, size: int, data: Any) -> Message:
         """The pair counted or timed; refused if it leaves the session otherwise than it was."""

@@ -130,12 +130,14 @@ def run(options: dict[str, Any], stdout: Any) -> int:
     )
     runner, ended = made(plan, timed=not options["count_only"], quiet=options["quiet"])
     found = runner.result()
-    stdout.write(terminal.render(found, Look.of(sys.stdout)), ending="")
     try:
-        stdout.write(f"Kept as {history.save(found)}")
+        path = history.save(found)
         listed.enlist(found)
     finally:
-        write(found, options)  # a folder that is full must not cost what was measured
+        # A folder that is full must not cost what was measured, nor a pipe that was closed.
+        stdout.write(terminal.render(found, Look.of(sys.stdout)), ending="")
+        write(found, options)
+    stdout.write(f"Kept as {path}")
     if ended == REFUSED:
         raise CommandError(found.note, returncode=REFUSED)
     return ended or exit_code(found, strict=options["strict"])
@@ -146,11 +148,11 @@ def write(found: Run, options: dict[str, Any]) -> None:
     if options["json"]:
         options["json"].write_bytes(documents.encode(found))
     if options["markdown"]:
-        options["markdown"].write_text(markdown.render(found))
+        options["markdown"].write_text(markdown.render(found), encoding="utf-8")
     if options["html"]:
         from perf.report import html
 
-        options["html"].write_text(html.render(found))
+        options["html"].write_text(html.render(found), encoding="utf-8")
 
 
 def _has_anything(found: Run) -> bool:

@@ -10,14 +10,14 @@ import hashlib
 import re
 import secrets
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any, Final
 
 from django.conf import settings
 from django.core.cache import caches
 from django.core.cache.backends.base import BaseCache
-from django.db import connection
+from django.db import DatabaseError, connection
 from django.db.migrations.loader import MigrationLoader
 from psycopg import sql
 
@@ -101,14 +101,17 @@ def fill(dataset: Dataset, size: int, tell: Callable[[str], object] = _nothing) 
 def _fill(dataset: Dataset, size: int, name: str) -> None:
     with _named(name):
         own = connection.settings_dict["NAME"]
-        with _back_to(own), _refusing(name):
+        with _gone_if_it_fails(name), _back_to(own), _refusing(name):
             connection.creation.create_test_db(verbosity=0, autoclobber=True)
         try:
             dataset.fill(size)
             with dataset.as_owner():
                 _settle(name)
-        except BaseException:
+        except BaseException as error:
             connection.creation.destroy_test_db(own, verbosity=0)
+            if isinstance(error, Exception):
+                told = f"{type(error).__name__}: {error}"
+                raise NotMade(f"The database {name} could not be filled: {told}") from error
             raise
         connection.creation.destroy_test_db(own, verbosity=0, keepdb=True)
 
@@ -135,13 +138,14 @@ def copied(name: str, tag: int, tell: Callable[[str], object] = _nothing) -> Ite
     """
     with locks.making(tell):
         suffix = f"{_COPY}{_free(name, tag)}"
-        with _as_current(name), _refusing(f"{name}_{suffix}"):
+        copy = f"{name}_{suffix}"
+        with _gone_if_it_fails(copy), _as_current(name), _refusing(copy):
             connection.creation.clone_test_db(suffix, verbosity=0)
     try:
-        yield f"{name}_{suffix}"
+        yield copy
     finally:
-        _end_sessions(f"{name}_{suffix}")
-        drop(f"{name}_{suffix}")
+        _end_sessions(copy)
+        drop(copy)
 
 
 def _end_sessions(name: str) -> None:
@@ -210,6 +214,19 @@ def _back_to(own: str) -> Iterator[None]:
     except BaseException:
         disconnect()
         settings.DATABASES[connection.alias]["NAME"] = connection.settings_dict["NAME"] = own
+        raise
+
+
+@contextmanager
+def _gone_if_it_fails(name: str) -> Iterator[None]:
+    """Leave nothing of a database that is being made, by Ctrl-C amid its migrations or otherwise.
+    The error is the one that is told, also where the server that fails has no answer to this."""
+    try:
+        yield
+    except BaseException:
+        with suppress(DatabaseError, SystemExit):
+            if any(each.name == name and not each.is_filled for each in kept_databases()):
+                drop(name)
         raise
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import ExitStack
 
 import pytest
 from django.core.management import CommandError, call_command
@@ -72,6 +73,38 @@ def test_django_is_on_its_own_database_again_after_a_failure(settings, monkeypat
     with pytest.raises(databases.NotMade, match="does not make the database perf_books_10_"):
         databases.fill(Books(), 10)
     assert connection.settings_dict["NAME"] == own
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("amid", ["create_test_db", "clone_test_db"])
+def test_ctrl_c_while_a_database_is_made_leaves_nothing_of_it(monkeypatch, amid):
+    name = databases.kept_name(Books(), 10)
+    made = name if amid == "create_test_db" else f"{name}_copy17"
+
+    def interrupted(*_: object, **__: object) -> None:
+        ask(f"CREATE DATABASE {made}")
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(connection.creation, amid, interrupted)
+
+    with pytest.raises(KeyboardInterrupt), ExitStack() as stack:
+        if amid == "create_test_db":
+            databases.fill(Books(), 10)
+        stack.enter_context(databases.copied(name, 17))
+    assert ask(f"SELECT 1 FROM pg_database WHERE datname = '{made}'") == []
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_dataset_that_cannot_be_filled_is_told_and_leaves_nothing(monkeypatch):
+    class Unfillable(Books):
+        name = "unfillable"
+
+        def fill(self, size: int) -> None:
+            raise KeyError("no such book")
+
+    with pytest.raises(databases.NotMade, match="could not be filled: KeyError: 'no such book'"):
+        databases.fill(Unfillable(), 10)
+    assert ask("SELECT 1 FROM pg_database WHERE datname LIKE 'perf_unfillable_%'") == []
 
 
 def test_nothing_is_dropped_while_a_run_is_made(settings, tmp_path):
