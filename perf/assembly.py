@@ -123,6 +123,8 @@ def _complaints(
             f"The machine was not quiet: a fixed piece of work took {share:.0%} longer in one "
             "execution than in another."
         )
+    if len(yardsticks) == 1:
+        yield "One execution was made: how much one differs from another is in no interval."
     if delayed is not Verdict.EFFICIENT:
         yield "An injected delay was not found: this run can't tell small differences."
     fetched = sum(each.fetched_blocks for one in collected.timed.values() for each in one)

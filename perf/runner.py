@@ -108,7 +108,8 @@ class Runner:
     def _time_all(self) -> None:
         """All executions, or as many as end within the budget: two at least."""
         planned, began = self._plan.method.executions, time.monotonic()
-        self._watcher.step(f"Timing, in {planned} executions.")
+        plural = "" if planned == 1 else "s"
+        self._watcher.step(f"Timing, in {planned} execution{plural}.")
         for execution in range(planned):
             if execution > 1 and self._is_over_budget((time.monotonic() - began) / execution):
                 self._executions = execution

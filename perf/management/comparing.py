@@ -13,6 +13,7 @@ from perf.comparison import Change, Difference
 from perf.engine.results import Run
 from perf.management.planning import REFUSED
 from perf.report import documents
+from perf.report.texts import printable
 
 SAYS: Final = "what has changed from one run to another"
 DESCRIPTION: Final = """\
@@ -45,7 +46,7 @@ def run(options: dict[str, Any], stdout: Any) -> int:
         raise CommandError("The two runs have no pair at a size in common.", returncode=REFUSED)
     found = comparison.compare(one, other)
     for line in _lines(one, other, found, everything=options["all"]):
-        stdout.write(line)
+        stdout.write(printable(line))
     return int(any(each.change is Change.WORSE for each in found))
 
 

@@ -20,6 +20,7 @@ from perf.management.planning import QUICK, REFUSED, chosen, made, planned
 from perf.management.progress import watching
 from perf.management.running import INCONCLUSIVE, OK, REFUTED, ROWS_DIFFER
 from perf.report.summary import refusals
+from perf.report.texts import printable
 
 SAYS: Final = "red where a call costs more than it is known to"
 DESCRIPTION: Final = """\
@@ -103,7 +104,7 @@ def _accepted(path: Path, run: Run, options: dict[str, Any], stdout: Any) -> int
     """Write the baseline; with names only their pairs in it, if there is one."""
     if any(size.refusal for pair in run.pairs for size in pair.sizes):
         for pair, size, why in refusals(run):
-            stdout.write(f"ROWS DIFFER  {pair.name} at {size.size:,}: {why}")
+            stdout.write(f"ROWS DIFFER  {pair.name} at {size.size:,}: {printable(why)}")
         stdout.write("Nothing was accepted.")
         return ROWS_DIFFER
     found = baseline.baseline_of(run, options["accept"])
@@ -117,22 +118,25 @@ def _accepted(path: Path, run: Run, options: dict[str, Any], stdout: Any) -> int
 
 def _tell(judged: Judged, stdout: Any) -> None:
     for each in judged.rows_differ:
-        stdout.write(f"ROWS DIFFER  {each}")
+        stdout.write(f"ROWS DIFFER  {printable(each)}")
     for difference in judged.regressions:
         stdout.write(f"RED  {_line(difference)}")
     for each in judged.gone:
-        stdout.write(f"GONE  {each} is in the baseline, and there is no such pair or way any more")
+        stdout.write(
+            f"GONE  {printable(each)} is in the baseline, and there is no such pair or way any more"
+        )
     for each in judged.refuted:
-        stdout.write(f"REFUTED  {each}")
+        stdout.write(f"REFUTED  {printable(each)}")
     for each in judged.notes:
-        stdout.write(f"note  {each}")
+        stdout.write(f"note  {printable(each)}")
     found = (judged.rows_differ, judged.regressions, judged.gone, judged.refuted)
     red = sum(map(len, found))
     stdout.write(f"The gate is red: {red} findings." if red else "The gate is green.")
 
 
 def _line(found: Difference) -> str:
-    return f"{found.pair} at {found.size:,}: {found.variant}, {found.what}: {found.text}"
+    text = f"{found.pair} at {found.size:,}: {found.variant}, {found.what}: {found.text}"
+    return printable(text)
 
 
 def _timed(options: dict[str, Any], stdout: Any) -> int:

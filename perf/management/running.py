@@ -10,11 +10,13 @@ from typing import Any, Final
 
 from django.conf import settings
 from django.core.management.base import CommandError
+from django.db import connection
 
 from perf import history, listed
 from perf.engine.results import Finding, Run, Verdict
 from perf.management.arguments import add_module, between, duration_s, sizes
 from perf.management.planning import QUICK, REFUSED, RIGOROUS, USUAL, Mode, chosen, made, planned
+from perf.pg import cold
 from perf.report import documents, markdown, terminal
 from perf.report.painting import Look
 
@@ -117,8 +119,12 @@ def mode_of(options: dict[str, Any]) -> Mode:
 
 def run(options: dict[str, Any], stdout: Any) -> int:
     """Make a run, show it and keep it; the exit code."""
+    specs = chosen(options["names"], options["tag"], options["module"])
+    superuser_url = options["superuser_url"] or getattr(settings, "PERF_SUPERUSER_URL", "")
+    if options["cold"] and superuser_url:
+        cold.check(superuser_url, str(connection.settings_dict["NAME"]))
     plan = planned(
-        chosen(options["names"], options["tag"], options["module"]),
+        specs,
         mode=mode_of(options),
         sizes=options["sizes"],
         large=options["large"],
@@ -126,7 +132,7 @@ def run(options: dict[str, Any], stdout: Any) -> int:
         budget_s=options["budget"],
         modules=options["module"],
         cold=options["cold"],
-        superuser_url=options["superuser_url"] or getattr(settings, "PERF_SUPERUSER_URL", ""),
+        superuser_url=superuser_url,
     )
     runner, ended = made(plan, timed=not options["count_only"], quiet=options["quiet"])
     found = runner.result()

@@ -14,6 +14,7 @@ from perf.engine.results import Run
 from perf.management.running import add_outputs, write
 from perf.report import details, documents, figures, summary, terminal
 from perf.report.painting import Look
+from perf.report.texts import printable
 
 SAYS: Final = "runs that were kept, or one of them again"
 DESCRIPTION: Final = """\
@@ -64,7 +65,7 @@ def _show(found: Run, options: dict[str, Any], stdout: Any) -> None:
 def _list(lines: Iterator[str], none: str, stdout: Any) -> None:
     told = False
     for line in lines:
-        stdout.write(line)
+        stdout.write(printable(line))
         told = True
     if not told:
         raise history.NoSuchRun(none)

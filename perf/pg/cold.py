@@ -10,10 +10,23 @@ from contextlib import contextmanager
 from typing import Final
 
 import psycopg
+from django.core.exceptions import ImproperlyConfigured
 
 from perf.catalogue import NotHere
 
 _VERSION: Final = 180_000
+
+
+def check(superuser_url: str, database: str) -> None:
+    """Raises `ImproperlyConfigured` where nobody is reached there, or no superuser: before a run,
+    as each of its pairs would only fail in turn."""
+    try:
+        with psycopg.connect(superuser_url, dbname=database) as connection:
+            found = connection.execute("SHOW is_superuser").fetchone()
+    except psycopg.Error as error:
+        raise ImproperlyConfigured(f"The superuser's URL leads nowhere: {error}") from error
+    if found != ("on",):
+        raise ImproperlyConfigured("The role of the superuser's URL is no superuser.")
 
 
 @contextmanager

@@ -71,7 +71,7 @@ def _summary(run: Run) -> Iterator[Child]:
         yield _matrix(run, rows)
     else:
         yield element("p", "Nothing was measured.")
-    yield element("p", summary.controls(run.controls), ".")
+    yield element("p", summary.controls(run), ".")
     yield _list((run.controls.complaints if run.controls else ()), "unsure")
     yield element("p", element("strong", summary.claims_line(run)))
     yield _amiss(run)

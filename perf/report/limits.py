@@ -19,8 +19,8 @@ def of_run(run: Run) -> Iterator[str]:
         yield "Disks. All blocks were in memory before; a first reading costs more."
     yield "A network. Each statement goes to PostgreSQL and back; with you that may take longer."
     yield "Other machines. Ratios carry over better than times, and both are of this one."
-    if run.controls is None:
-        yield "How much of it is noise. No controls were run."
+    if run.controls is None and summary.is_anything_timed(run):
+        yield "How much of it is noise. Too few controls were run."
 
 
 def of_pair(pair: PairResult) -> Iterator[str]:

@@ -129,7 +129,7 @@ def _claims(run: Run) -> Iterator[str]:
 
 
 def _controls(run: Run) -> Iterator[str]:
-    yield text(summary.controls(run.controls))
+    yield text(summary.controls(run))
     for each in run.controls.complaints if run.controls else ():
         yield f"- ⚠️ {text(each)}"
 

@@ -9,7 +9,6 @@ from typing import Final
 from perf.engine.results import (
     ClaimResult,
     Comparison,
-    Controls,
     Counters,
     Finding,
     Growth,
@@ -244,10 +243,13 @@ def method(found: Method) -> str:
     return ", ".join(parts)
 
 
-def controls(found: Controls | None) -> str:
+def controls(run: Run) -> str:
     """What the run can see, in a line."""
+    found = run.controls
+    if found is None and not is_anything_timed(run):
+        return "No controls were run, as nothing was timed."
     if found is None:
-        return "No controls were run: how much of this is noise is not known."
+        return "Too few controls were run to say anything: how much of this is noise is not known."
     delayed = "found" if found.delayed_verdict in DETECTED else "NOT found"
     return (
         f"Noise floor {figures.excess(found.noise_floor)}, resolves "

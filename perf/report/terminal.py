@@ -171,7 +171,7 @@ def _claims(run: Run) -> Iterator[Part]:
 
 def _controls(run: Run) -> Iterator[Part]:
     yield Heading("Controls")
-    yield Line(summary.controls(run.controls))
+    yield Line(summary.controls(run))
     complaints = run.controls.complaints if run.controls else ()
     yield from (Line(each, Tone.UNSURE, "Mind") for each in complaints)
 

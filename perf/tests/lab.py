@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -61,11 +61,13 @@ class Lab:
         more = {"DJANGO_SETTINGS_MODULE": module.stem, "PYTHONPATH": path}
         return {**os.environ, **more}
 
-    def start(self, *arguments: str, debug: bool = False) -> subprocess.Popen[str]:
-        """`benchmark <arguments>`, running."""
+    def start(
+        self, *arguments: str, debug: bool = False, more: Mapping[str, str] | None = None
+    ) -> subprocess.Popen[str]:
+        """`benchmark <arguments>`, running, with `more` in its environment."""
         process = subprocess.Popen(
             [*COMMAND, *arguments],
-            env=self.environment(debug=debug),
+            env={**self.environment(debug=debug), **(more or {})},
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,

@@ -6,6 +6,7 @@ import dataclasses
 import math
 from typing import Any
 
+import msgspec
 import pytest
 
 from perf import Dataset, Pair, assembly, claim, variant
@@ -215,6 +216,19 @@ def test_the_controls_of_a_quiet_machine():
 def test_one_execution_has_no_controls_yet():
     assert assembly.controls(collected(controlled(0)), METHOD, 0.2) is None
     assert assembly.controls(collected(), METHOD, 0.2) is None
+
+
+def test_one_execution_of_many_rounds_has_controls_with_a_warning():
+    rounds = (100.0, 101.0) * 5
+    many = msgspec.structs.replace(
+        controlled(0), ours=rounds, same=rounds, delayed=tuple(1.2 * each for each in rounds)
+    )
+    found = assembly.controls(collected(many), METHOD, 0.2)
+
+    assert found is not None
+    assert found.complaints == (
+        "One execution was made: how much one differs from another is in no interval.",
+    )
 
 
 def test_a_delay_that_was_not_found_is_complained_of():

@@ -12,7 +12,18 @@ from django.core.cache import cache
 
 from perf import history
 from perf.engine.results import Finding, Run, Verdict
-from perf.tests.lab import MODULE, Lab, alive, ask, end, finished, lab_keys, wait_for, workers_of
+from perf.tests.lab import (
+    MODULE,
+    QUICK,
+    Lab,
+    alive,
+    ask,
+    end,
+    finished,
+    lab_keys,
+    wait_for,
+    workers_of,
+)
 
 GOOD = ("lookup", "notes", "same", "not_here", "cached")
 BAD = {
@@ -131,6 +142,42 @@ def test_debug_is_refused(lab):
     assert (code, output) == (3, "")
     assert "DEBUG is on" in errors
     assert lab.runs() == []
+
+
+def test_a_terminal_without_unicode_gets_its_report(lab):
+    report = lab.folder / "run.html"
+    process = lab.start(
+        *(
+            "run",
+            "planted.lookup",
+            "--module",
+            MODULE,
+            *QUICK,
+            "--count-only",
+            "--html",
+            str(report),
+        ),
+        more={"PYTHONIOENCODING": "ascii"},
+    )
+    code, output, errors = finished(process)
+
+    assert (code, errors) == (0, "")
+    assert "planted.lookup" in output
+    assert "\u2013" in report.read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    ("url", "told"),
+    [
+        ("postgres://nobody@127.0.0.1:1/x", "The superuser's URL leads nowhere: connection failed"),
+        ("postgres://[", "The superuser's URL leads nowhere: "),
+    ],
+)
+def test_cold_buffers_without_a_superuser_are_refused_before_anything_is_done(lab, url, told):
+    code, output, errors = lab.measure("planted.same", "--cold", "--superuser-url", url)
+
+    assert (code, output, lab.runs()) == (3, "", [])
+    assert told in errors
 
 
 @pytest.fixture

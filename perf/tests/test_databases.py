@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import ExitStack
 
 import pytest
 from django.core.management import CommandError, call_command
@@ -87,10 +86,8 @@ def test_ctrl_c_while_a_database_is_made_leaves_nothing_of_it(monkeypatch, amid)
 
     monkeypatch.setattr(connection.creation, amid, interrupted)
 
-    with pytest.raises(KeyboardInterrupt), ExitStack() as stack:
-        if amid == "create_test_db":
-            databases.fill(Books(), 10)
-        stack.enter_context(databases.copied(name, 17))
+    with pytest.raises(KeyboardInterrupt):
+        databases.fill(Books(), 10) if amid == "create_test_db" else _copy(name)
     assert ask(f"SELECT 1 FROM pg_database WHERE datname = '{made}'") == []
 
 
@@ -105,6 +102,11 @@ def test_a_dataset_that_cannot_be_filled_is_told_and_leaves_nothing(monkeypatch)
     with pytest.raises(databases.NotMade, match="could not be filled: KeyError: 'no such book'"):
         databases.fill(Unfillable(), 10)
     assert ask("SELECT 1 FROM pg_database WHERE datname LIKE 'perf_unfillable_%'") == []
+
+
+def _copy(name: str) -> None:
+    with databases.copied(name, 17):
+        raise AssertionError("There is no such copy.")
 
 
 def test_nothing_is_dropped_while_a_run_is_made(settings, tmp_path):

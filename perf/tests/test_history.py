@@ -141,6 +141,13 @@ def test_a_pair_is_followed_through_all_runs(three):
     assert "good/bad" in output.splitlines()[0]
 
 
+def test_no_file_steers_the_terminal(three):
+    odd = dataclasses.replace(run(), id="20261128-090000-0001", environment={"commit": "\x1b[2J"})
+    history.save(odd)
+
+    assert told(telling)[1].splitlines()[-1].endswith("commit �[2J")
+
+
 def test_two_runs_are_compared(three):
     slower = pair(size(ratio=Interval(2.0, 1.9, 2.1)))
     history.save(dataclasses.replace(run(slower), id="20261128-090000-0001"))

@@ -86,11 +86,15 @@ def test_the_controls_are_one_paragraph_with_complaints_below():
     ) in text
 
 
-def test_a_broken_off_run_says_so_in_its_head_and_has_no_controls():
+def test_a_broken_off_run_says_so_in_its_head_and_has_too_few_controls():
     text = render(broken_off_run())
 
     assert text.splitlines()[1].startswith("Broken off: what is here is valid")
-    assert "No controls were run: how much of this is noise is not known." in text
+    assert "Too few controls were run to say anything: how much of this is noise" in text
+
+
+def test_a_run_that_times_nothing_needs_no_controls():
+    assert "No controls were run, as nothing was timed." in render(counted_run())
 
 
 def test_a_run_that_only_counts_shows_counts_and_the_growth_of_blocks():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import signal
 import sys
 import threading
@@ -83,6 +84,9 @@ class Command(BaseCommand):
                 "is worth nothing. Run it with DEBUG off.",
                 returncode=_REFUSED,
             )
+        if isinstance(sys.stdout, io.TextIOWrapper):
+            # What a terminal has no sign for must cost no report: "×" is none of ASCII.
+            sys.stdout.reconfigure(errors="replace")
         if code := _done(name, options, self.stdout):
             sys.exit(code)
 
