@@ -94,9 +94,14 @@ class Worker:
         if self._job.kind == "time":
             self._rng.shuffle(names)
         opened: dict[str, Any] = {}
+        spoilt_by = ""
         for name in names:
             spec = self._specs[name]
             self._tell(Begun(name, target.size))
+            if spoilt_by:
+                why = f"{spoilt_by} has written before it what is not rolled back"
+                self._tell(self._refused(name, target.size, why))
+                continue
             try:
                 if spec.dataset.name not in opened:
                     opened[spec.dataset.name] = spec.dataset.open(target.size)
@@ -105,7 +110,14 @@ class Worker:
                 self._tell(self._not_here(spec, target.size, str(error)))
             except Exception as error:
                 self._tell(Failed(name, target.size, _told(error)))
-                disconnect()  # whatever it left in the session
+                if spec.writes and isinstance(error, CatalogueError):
+                    spoilt_by = name
+            disconnect()  # temporary tables, locks, what was prepared: nothing is for the next pair
+
+    def _refused(self, name: str, size: int, why: str) -> Counted | Timed:
+        if self._job.kind == "count":
+            return Counted(name, size, refusal=why)
+        return Timed(name, size, self._job.execution, {}, {}, {}, {}, refusal=why)
 
     def _not_here(self, spec: PairSpec, size: int, why: str) -> Counted | Timed:
         """That it is skipped, or only not timed: what was counted of it holds all the same."""
@@ -125,7 +137,6 @@ class Worker:
             why = f"it leaves the session with other settings: {names}"
         else:
             return message
-        disconnect()
         return message if message.refusal else msgspec.structs.replace(message, refusal=why)
 
     def _measured(self, spec: PairSpec, size: int, data: Any) -> Counted | Timed:

@@ -155,6 +155,15 @@ class DiesAmidStatement(FaultPair):
         return rows("SELECT pg_sleep(1000)")
 
 
+@planted("leaves_table")
+class LeavesTable(FaultPair):
+    """Puts an empty table before the real one, for as long as the session lasts."""
+
+    def faulty(self, place: int) -> Any:
+        write("CREATE TEMPORARY TABLE IF NOT EXISTS perf_planted (LIKE public.perf_planted)")
+        return [[1, "word"]]
+
+
 @planted("prints")
 class Prints(FaultPair):
     """A good pair that talks, in letters of all kinds."""

@@ -21,7 +21,9 @@ REFUSED = {
     "dies_counted": "the process that it ran in was killed by signal 9 (Killed)",
     "dies_timed": "the process that it ran in was killed by signal 9 (Killed)",
     "dies_amid_statement": "the process that it ran in was killed by signal 9 (Killed)",
+    "leaves_table": "right and other differ: row 1: ",
     "commits": "it raised an error: perf.catalogue.CatalogueError: committed ends the transaction",
+    "notes": "planted.commits has written before it what is not rolled back",
 }
 GOOD = ("prints", "large_result")
 
@@ -50,6 +52,10 @@ def test_what_is_only_odd_is_measured(made, name):
 
     assert size.refusal == ""
     assert all(each.samples for each in size.variants)
+
+
+def test_no_pair_meets_what_another_has_left_in_the_session(made):
+    assert pair(made, "prints").sizes[0].rows == 1  # and none of the empty table
 
 
 def test_what_is_not_here_is_not_undone(made):

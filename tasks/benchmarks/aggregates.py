@@ -9,7 +9,7 @@ from typing import Any, Final
 from django.db.models import Count, Q
 from django.db.models.functions import Now
 
-from perf import claim, pair, variant
+from perf import NotHere, claim, pair, variant
 from taskproject.db.context import tenant_context
 from taskproject.db.counting import capped_count
 from tasks.api.serializers import COUNT_LIMIT
@@ -93,7 +93,9 @@ class Summary(TenantPair):
         with tenant_context(self.tenant.id):
             found = Task.objects.filter(LIVE, assignee__isnull=False).order_by("id")
             people = list(found.values_list("assignee_id", flat=True)[:100])
-            return self.tenant, rng.choice(people)
+        if not people:
+            raise NotHere("No task of the tenant has an assignee.")
+        return self.tenant, rng.choice(people)
 
     def canonical(self, result: Any) -> Any:
         return [min(each, COUNT_LIMIT + 1) for each in result]
