@@ -6,7 +6,7 @@ them needs no patience, and is never unlucky. Times are in none of it.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -112,26 +112,12 @@ def read(path: Path) -> Baseline:
     return found
 
 
-def renewed(before: Baseline, found: Baseline) -> Baseline:
-    """A baseline with the pairs of `found`, and the others as they were before.
-
-    Raises `BaselineError` where they are of two versions of PostgreSQL.
-    """
-    if before.postgresql != found.postgresql:
-        raise BaselineError(
-            f"The baseline is of PostgreSQL {before.postgresql}, and this is {found.postgresql}: "
-            "accept all pairs, without names."
-        )
-    return msgspec.structs.replace(found, pairs={**before.pairs, **found.pairs})
-
-
-def judge(found: Baseline, run: Run, declared: Collection[str] | None = None) -> Judged:
+def judge(found: Baseline, run: Run) -> Judged:
     """Compare a run with the baseline. Raises `BaselineError` for another version of PostgreSQL.
 
-    `declared` has the names of all pairs that there are, the run's own without it: one that the
-    baseline has beside them was taken away, and nobody holds the code to it any more.
+    Of a run of some pairs give `only` what it knows of them: a pair of the baseline that the run
+    has not was taken away, and nobody holds the code to it any more.
     """
-    names = {pair.name for pair in run.pairs} if declared is None else declared
     if found.postgresql != major(run):
         raise BaselineError(
             f"The baseline is of PostgreSQL {found.postgresql}, and this is {major(run)}: plans "
@@ -149,8 +135,8 @@ def judge(found: Baseline, run: Run, declared: Collection[str] | None = None) ->
     differences = list(_differences(found, run))
     return Judged(
         regressions=tuple(e for e in differences if e.change is not Change.BETTER),
-        notes=tuple(_notes(found, run, differences, names)),
-        gone=(*sorted(set(found.pairs) - set(names)), *_gone(found, run)),
+        notes=tuple(_notes(found, run, differences)),
+        gone=tuple(_gone(found, run)),
         refuted=tuple(
             f"{pair.name}: {claim.text}; measured: {claim.measured}"
             for pair in run.pairs
@@ -179,9 +165,7 @@ def _differences(found: Baseline, run: Run) -> Iterator[Difference]:
                     yield Difference(pair.name, size.size, each.name, what, change, text)
 
 
-def _notes(
-    found: Baseline, run: Run, differences: list[Difference], declared: Collection[str]
-) -> Iterator[str]:
+def _notes(found: Baseline, run: Run, differences: list[Difference]) -> Iterator[str]:
     for each in differences:
         if each.change is Change.BETTER:
             yield f"{each.pair} at {each.size:,}: {each.variant} has fewer {each.what}, {each.text}"
@@ -190,12 +174,13 @@ def _notes(
         yield f"{name} is not in the baseline"
     for place in _unknown(found, run):
         yield f"{place} is not in the baseline"
-    for name in sorted(set(found.pairs) & set(declared) - measured):
+    for name in sorted({pair.name for pair in run.pairs if pair.skipped} & set(found.pairs)):
         yield f"{name} is in the baseline and was not counted"
 
 
 def _gone(found: Baseline, run: Run) -> Iterator[str]:
-    """Ways of the baseline that a pair no longer has."""
+    """Pairs of the baseline that are there no more, and ways that a pair no longer has."""
+    yield from sorted(set(found.pairs) - {pair.name for pair in run.pairs})
     for pair in run.pairs:
         for size, known in found.pairs.get(pair.name, {}).items():
             for name in known.keys() - {each.name for each in pair.variants}:

@@ -19,6 +19,7 @@ from perf.management.arguments import add_module, between, sizes
 from perf.management.planning import QUICK, REFUSED, chosen, made, planned
 from perf.management.progress import watching
 from perf.management.running import INCONCLUSIVE, OK, REFUTED, ROWS_DIFFER
+from perf.report import figures
 from perf.report.summary import refusals
 from perf.report.texts import printable
 
@@ -90,8 +91,9 @@ def _counted(options: dict[str, Any], stdout: Any) -> int:
     try:
         if options["accept"]:
             return _accepted(path, found, options, stdout)
-        known = [each.name for each in chosen((), modules=options["module"])]
-        judged = baseline.judge(baseline.read(path), found, known)
+        known = baseline.read(path)
+        known = baseline.only(known, found) if options["names"] else known
+        judged = baseline.judge(known, found)
     except baseline.BaselineError as error:
         raise CommandError(str(error), returncode=REFUSED) from error
     _tell(judged, stdout)
@@ -101,19 +103,24 @@ def _counted(options: dict[str, Any], stdout: Any) -> int:
 
 
 def _accepted(path: Path, run: Run, options: dict[str, Any], stdout: Any) -> int:
-    """Write the baseline; with names only their pairs in it, if there is one."""
+    """Write the baseline, unless there is a pair whose rows differ."""
     if any(size.refusal for pair in run.pairs for size in pair.sizes):
         for pair, size, why in refusals(run):
             stdout.write(f"ROWS DIFFER  {pair.name} at {size.size:,}: {printable(why)}")
         stdout.write("Nothing was accepted.")
         return ROWS_DIFFER
-    found = baseline.baseline_of(run, options["accept"])
-    whole = found
-    if options["names"] and path.exists():
-        whole = baseline.renewed(baseline.read(path), found)
-    baseline.write(path, whole)
-    stdout.write(f"Accepted the counts of {len(found.pairs)} pairs as {path}.")
+    found = _to_accept(path, run, options)
+    baseline.write(path, found)
+    stdout.write(f"Accepted; {path} has {figures.plural(len(found.pairs), 'pair')} now.")
     return OK
+
+
+def _to_accept(path: Path, found: Run, options: dict[str, Any]) -> baseline.Baseline:
+    """All that was counted; where pairs were named, the others stay as they are."""
+    accepted = baseline.baseline_of(found, options["accept"])
+    if options["names"] and path.is_file():
+        return baseline.merged(baseline.read(path), accepted)
+    return accepted
 
 
 def _tell(judged: Judged, stdout: Any) -> None:

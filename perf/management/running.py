@@ -15,7 +15,17 @@ from django.db import connection
 from perf import history, listed
 from perf.engine.results import Finding, Run, Verdict
 from perf.management.arguments import add_module, between, duration_s, sizes
-from perf.management.planning import QUICK, REFUSED, RIGOROUS, USUAL, Mode, chosen, made, planned
+from perf.management.planning import (
+    INTERRUPTED,
+    QUICK,
+    REFUSED,
+    RIGOROUS,
+    USUAL,
+    Mode,
+    chosen,
+    made,
+    planned,
+)
 from perf.pg import cold
 from perf.report import documents, markdown, terminal
 from perf.report.painting import Look
@@ -136,6 +146,9 @@ def run(options: dict[str, Any], stdout: Any) -> int:
     )
     runner, ended = made(plan, timed=not options["count_only"], quiet=options["quiet"])
     found = runner.result()
+    if ended == INTERRUPTED and not _has_anything(found):
+        stdout.write("Broken off before anything was measured: nothing was kept.")
+        return INTERRUPTED
     try:
         path = history.save(found)
         listed.enlist(found)

@@ -43,6 +43,7 @@ def run(options: dict[str, Any], stdout: Any) -> int:
     """Test it and say what came out; 3 if it can't be believed."""
     # One more than asked for: the first one is the control of the others, as in any run.
     plan = planned((), mode=QUICK, controls=options["pairs"] + 1)
+    connection.get_connection_params()  # without a database it ends here, not in a worker
     runner, ended = made(plan, timed=True, quiet=options["quiet"])
     if ended:
         return ended

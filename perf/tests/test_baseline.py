@@ -112,29 +112,14 @@ def test_what_is_unknown_or_was_left_out_is_told():
 
 
 def test_a_pair_or_a_way_that_is_there_no_more_is_gone():
-    before = run(pair(), pair(name="app.gone"), pair(name="app.unasked"))
+    before = run(pair(), pair(name="app.gone"))
     other = run(pair(variants=pair().variants[:1]))
 
-    made = baseline.baseline_of(before, ACCEPTED)
-    told = baseline.judge(made, other, declared=["app.pair", "app.unasked"])
-
-    assert told.gone == ("app.gone", "app.pair at 1,000, bad")
-    assert told.notes == ("app.unasked is in the baseline and was not counted",)
-
-
-def test_some_pairs_are_accepted_beside_the_others():
-    before = baseline.baseline_of(run(pair(), pair(name="app.other")), "before")
-    made = baseline.renewed(before, baseline.baseline_of(found(blocks_hit=13), ACCEPTED))
-
-    assert (set(made.pairs), made.accepted) == ({"app.pair", "app.other"}, ACCEPTED)
-    assert made.pairs["app.pair"]["1000"]["good"].blocks == 13
-
-
-def test_some_pairs_of_another_postgresql_are_not_accepted():
-    before = baseline.baseline_of(run(environment={"PostgreSQL": "15.19"}), "before")
-
-    with pytest.raises(BaselineError, match="is of PostgreSQL 15, and this is 18: accept all"):
-        baseline.renewed(before, baseline.baseline_of(found(), ACCEPTED))
+    assert judged(other, before).gone == ("app.gone", "app.pair at 1,000, bad")
+    assert (
+        baseline.judge(baseline.only(baseline.baseline_of(before, ACCEPTED), other), run()).gone
+        == ()
+    )
 
 
 def test_an_unknown_size_or_way_is_told():

@@ -100,9 +100,9 @@ def _done(name: str, options: dict[str, Any], stdout: Any) -> int:
     try:
         with _ended_as_by_ctrl_c():
             return int(_module(name).run(options, stdout))
-    except InUse as error:
+    except (ImproperlyConfigured, InUse) as error:
         raise CommandError(str(error), returncode=_REFUSED) from error
-    except (OSError, DatabaseError, ImproperlyConfigured, NotMade, WorkerDied) as error:
+    except (OSError, DatabaseError, NotMade, WorkerDied) as error:
         raise CommandError(f"{type(error).__name__}: {error}", returncode=_REFUSED) from error
     except KeyboardInterrupt:
         return _INTERRUPTED
