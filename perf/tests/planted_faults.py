@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import itertools
 import os
 import signal
@@ -137,11 +138,11 @@ class DiesCounted(FaultPair):
 
 
 @planted("dies_timed")
-class DiesTimed(WrongLater):
-    """Takes its process with it once it has been called so often as nobody counts."""
+class DiesTimed(FaultPair):
+    """Takes its process with it, but only while it is timed: what is there is frozen then."""
 
     def faulty(self, place: int) -> Any:
-        if next(self.calls) >= 100:
+        if gc.get_freeze_count():
             os.kill(os.getpid(), signal.SIGKILL)
         return self.by_index(place)
 

@@ -181,13 +181,13 @@ def test_a_budget_leaves_two_executions_and_a_note(workers):
     assert found.ended_at is not None
 
 
-def test_progress_tells_the_interval_from_the_second_execution_on(workers):
+def test_progress_tells_the_interval_from_the_third_execution_on(workers):
     watcher = Watcher()
     Runner(PLAN, watcher).run()
 
-    assert watcher.told[:2] == ["app.pair at 1,000", "app.pair at 1,000"]
-    assert watcher.told[2].startswith("app.pair at 1,000: ")
-    assert watcher.told[2].endswith(" times")
+    assert watcher.told[:3] == ["app.pair at 1,000"] * 3
+    assert watcher.told[3].startswith("app.pair at 1,000: ")
+    assert watcher.told[3].endswith(" times")
 
 
 def test_ids_of_runs_are_those_of_files(workers):
