@@ -93,24 +93,40 @@ class _Faster(Claim):
 
 
 @dataclass(frozen=True, slots=True)
-class _Flat(Claim):
-    variant: str
-    of: str
+class _OfOneWay(Claim):
+    """Base of claims about one way."""
 
-    @property
-    def text(self) -> str:
-        return f"{self.variant} is flat in {self.of}"
+    variant: str
 
     @property
     def variants(self) -> tuple[str, ...]:
         return (self.variant,)
 
+
+@dataclass(frozen=True, slots=True)
+class _OfGrowth(_OfOneWay):
+    """Base of claims about how it grows."""
+
+    of: str
+
     @property
     def is_deterministic(self) -> bool:
         return self.of == BLOCKS
 
+    def growth(self, pair: PairResult) -> Growth | None:
+        """What was found of it, if there were sizes enough."""
+        wanted = self.variant, self.of
+        return next((each for each in pair.growth if (each.variant, each.of) == wanted), None)
+
+
+@dataclass(frozen=True, slots=True)
+class _Flat(_OfGrowth):
+    @property
+    def text(self) -> str:
+        return f"{self.variant} is flat in {self.of}"
+
     def judge(self, pair: PairResult) -> tuple[Finding, str]:
-        found = _growth(pair, self.variant, self.of)
+        found = self.growth(pair)
         if found is None:
             return Finding.NOT_MEASURED, "fewer than two sizes"
         measured = f"{_times(found.factor)} from {found.sizes[0]:,} to {found.sizes[-1]:,}"
@@ -121,25 +137,15 @@ class _Flat(Claim):
 
 
 @dataclass(frozen=True, slots=True)
-class _Grows(Claim):
-    variant: str
-    of: str
+class _Grows(_OfGrowth):
     exponent: float
 
     @property
     def text(self) -> str:
         return f"{self.variant} grows by N^{self.exponent:g} in {self.of}"
 
-    @property
-    def variants(self) -> tuple[str, ...]:
-        return (self.variant,)
-
-    @property
-    def is_deterministic(self) -> bool:
-        return self.of == BLOCKS
-
     def judge(self, pair: PairResult) -> tuple[Finding, str]:
-        found = _growth(pair, self.variant, self.of)
+        found = self.growth(pair)
         if found is None or len(found.sizes) < GROWTH_SIZES:
             return Finding.NOT_MEASURED, f"fewer than {GROWTH_SIZES} sizes"
         if found.is_flat:
@@ -156,14 +162,8 @@ class _Grows(Claim):
 
 
 @dataclass(frozen=True, slots=True)
-class _Counted(Claim):
+class _Counted(_OfOneWay):
     """Base of claims about the counters of one way, at one size or at each."""
-
-    variant: str
-
-    @property
-    def variants(self) -> tuple[str, ...]:
-        return (self.variant,)
 
     def judge(self, pair: PairResult) -> tuple[Finding, str]:
         found = list(self._counters(pair))
@@ -295,10 +295,6 @@ def _kind(of: str) -> str:
     if of not in (TIME, BLOCKS):
         raise ValueError(f"of is {of!r}, and must be {TIME!r} or {BLOCKS!r}.")
     return of
-
-
-def _growth(pair: PairResult, variant: str, of: str) -> Growth | None:
-    return next((each for each in pair.growth if (each.variant, each.of) == (variant, of)), None)
 
 
 def _at_least(ratio: Interval, by: float) -> Finding:
