@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from argparse import ArgumentParser
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any, Final
@@ -12,7 +12,7 @@ from typing import Any, Final
 from django.core.management.base import CommandError
 
 from perf import history
-from perf.engine.results import Run
+from perf.engine.results import PairResult, Run
 from perf.report import documents, markdown
 
 SAYS: Final = "renew the measured tables in Markdown pages"
@@ -22,14 +22,15 @@ In each page of a folder, writes what a run measured between the lines
   <!-- measured: tasks.deep_page -->
   <!-- end -->
 
-so that a page never says what was not measured.
+so that a page never says what was not measured. Of several runs the last one
+that has a pair is taken; each table names its run.
 
 exit codes:
   0 done, or nothing to do; 1 pages are out of step (with --check); 2 no such
-  run, or a page asks for a pair that it does not have"""
+  run, or a page asks for a pair that none of them has"""
 EXAMPLES: Final = """\
   manage.py benchmark docs docs/patterns --run last
-  manage.py benchmark docs docs/patterns --run docs/patterns/run.json.gz --check"""
+  manage.py benchmark docs docs/patterns --run all.json.gz --run more.json.gz --check"""
 
 _SECTION: Final = re.compile(
     r"(?P<head><!-- measured: (?P<pair>[\w.]+) -->\n).*?(?P<end><!-- end -->)", re.DOTALL
@@ -37,20 +38,26 @@ _SECTION: Final = re.compile(
 
 
 class NotMeasured(LookupError):
-    """A page asks for a pair that the run does not have."""
+    """A page asks for a pair that no run has."""
 
 
 def add_arguments(parser: ArgumentParser) -> None:
-    """Which pages, from which run."""
+    """Which pages, from which runs."""
     parser.add_argument("folder", type=Path, metavar="DIR", help="a folder with *.md")
-    parser.add_argument("--run", default="last", metavar="RUN", help="an id, a file, or last")
+    parser.add_argument(
+        "--run",
+        action="append",
+        metavar="RUN",
+        help="an id, a file, or last (the default); may be given several times",
+    )
     parser.add_argument("--check", action="store_true", help="write nothing, tell what would")
 
 
 def run(options: dict[str, Any], stdout: Any) -> int:
     """Write the pages; 1 if some are out of step and were only to be looked at."""
     try:
-        changed = list(renewed(options["folder"], history.load(options["run"])))
+        runs = [history.load(each) for each in options["run"] or [history.LAST]]
+        changed = list(renewed(options["folder"], runs))
     except (history.NoSuchRun, documents.DocumentError, NotMeasured) as error:
         raise CommandError(str(error), returncode=2) from error
     for path, text in changed:
@@ -60,14 +67,15 @@ def run(options: dict[str, Any], stdout: Any) -> int:
     return int(bool(changed) and options["check"])
 
 
-def renewed(folder: Path, found: Run) -> Iterator[tuple[Path, str]]:
-    """The pages whose text is not what the run makes of it, with that text.
+def renewed(folder: Path, runs: Sequence[Run]) -> Iterator[tuple[Path, str]]:
+    """The pages whose text is not what the runs make of it, with that text.
 
-    Raises `NotMeasured` for a pair that the run does not have.
+    Raises `NotMeasured` for a pair that none of them has.
     """
+    measured = {pair.name: (pair, run) for run in runs for pair in run.pairs}
     for path in sorted(folder.glob("*.md")):
         before = path.read_text(encoding="utf-8")
-        after = _SECTION.sub(partial(_filled, found, path), before)
+        after = _SECTION.sub(partial(_filled, measured, path), before)
         if after != before:
             yield path, after
 
@@ -77,8 +85,10 @@ def asked_for(text: str) -> list[str]:
     return [found["pair"] for found in _SECTION.finditer(text)]
 
 
-def _filled(found: Run, path: Path, match: re.Match[str]) -> str:
-    pair = next((each for each in found.pairs if each.name == match["pair"]), None)
-    if pair is None:
-        raise NotMeasured(f"{path} asks for {match['pair']}, which run {found.id} does not have.")
-    return f"{match['head']}\n{markdown.pattern_table(pair, found)}\n{match['end']}"
+def _filled(
+    measured: Mapping[str, tuple[PairResult, Run]], path: Path, match: re.Match[str]
+) -> str:
+    if match["pair"] not in measured:
+        raise NotMeasured(f"{path} asks for {match['pair']}, which no run has.")
+    table = markdown.pattern_table(*measured[match["pair"]])
+    return f"{match['head']}\n{table}\n{match['end']}"
