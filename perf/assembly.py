@@ -155,6 +155,7 @@ def pair_result(
         payoffs=tuple(_payoffs(spec, results)),
         claims=(),
         skipped=next((each for each in skipped if each), ""),
+        is_large=spec.is_large,
     )
     return dataclasses.replace(result, claims=tuple(each.result(result) for each in spec.claims))
 

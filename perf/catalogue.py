@@ -38,6 +38,7 @@ from perf.claims import Claim
 
 DEFAULT_SIZES: Final = (1_000, 10_000, 100_000)
 LARGE_SIZES: Final = (1_000_000,)
+LARGE: Final = "large"  # the tag of pairs whose calls are long
 _NAME: Final = re.compile(r"[a-z][a-z0-9_]*\.[a-z][a-z0-9_]*")
 # With the size, a digest and the id of a process it must fit into the 63 bytes of a name.
 _DATASET: Final = re.compile(r"[a-z][a-z0-9_]{0,23}")
@@ -105,8 +106,12 @@ class Pair:
 
     def state(self) -> Any:
         """What must be equal in the database after a call of a pair that writes; read before the
-        call is rolled back."""
+        call is rolled back, or cleared."""
         raise NotImplementedError(f"{type(self).__name__} writes: say what must be equal, by state")
+
+    def clear(self) -> None:
+        """Clear away what a call of a pair that writes has left, after it was rolled back; for a
+        pair that commits, make the database what it was before. Not timed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,7 +138,13 @@ class PairSpec:
     large_sizes: tuple[int, ...]
     tags: tuple[str, ...]
     writes: bool
+    commits: bool
     claims: tuple[Claim, ...]
+
+    @property
+    def is_large(self) -> bool:
+        """Whether its calls are long: it is measured when asked for, and a sample is one call."""
+        return LARGE in self.tags
 
     @property
     def efficient(self) -> Variant:
@@ -173,13 +184,15 @@ def pair(
     large_sizes: Iterable[int] = LARGE_SIZES,
     tags: Iterable[str] = (),
     writes: bool = False,
+    commits: bool = False,
 ) -> Callable[[type[Pair]], type[Pair]]:
     """Put a class into the catalogue.
 
     `name` is "app.pattern"; `page` the page of docs/patterns that explains it, without ".md";
     `caveat` a sentence that says when it does not pay. `large_sizes` are measured when asked for.
-    With `writes` each call runs in a transaction that is rolled back, outside of the time. Raises
-    `CatalogueError` for a declaration that can't be measured, at import.
+    With `writes` each call runs in a transaction that is rolled back, outside of the time; with
+    `commits` it ends its own, and `clear` undoes it. The tag "large" is for pairs whose calls are
+    long. Raises `CatalogueError` for a declaration that can't be measured, at import.
     """
 
     def register(cls: type[Pair]) -> type[Pair]:
@@ -194,7 +207,8 @@ def pair(
             sizes=tuple(sorted(sizes)),
             large_sizes=tuple(sorted(large_sizes)),
             tags=tuple(tags),
-            writes=writes,
+            writes=writes or commits,
+            commits=commits,
             claims=tuple(cls.claims),
         )
         _check(spec)
@@ -235,6 +249,8 @@ def _check(spec: PairSpec) -> None:
         )
     if not spec.caveat.strip():
         raise CatalogueError(f"{spec.name} must say when it does not pay.")
+    if spec.commits and spec.cls.clear is Pair.clear:
+        raise CatalogueError(f"{spec.name} commits: it must undo that, by clear.")
     for each in spec.claims:
         unknown = set(each.variants) - set(names)
         if unknown:

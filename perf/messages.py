@@ -10,7 +10,7 @@ from typing import Literal
 
 import msgspec
 
-from perf.engine.results import Counters
+from perf.engine.results import LARGE_ROUNDS, Counters
 
 
 class Target(msgspec.Struct, frozen=True):
@@ -39,6 +39,13 @@ class Job(msgspec.Struct, frozen=True):
     slow: dict[str, float] = {}
     controls: int = 1  # how many times over
     modules: tuple[str, ...] = ()  # with pairs of no installed app
+
+    @property
+    def of_large(self) -> Job:
+        """The job as it is done with a large pair: of one draw, and a sample is one call."""
+        return msgspec.structs.replace(
+            self, draws=1, counted_draws=1, rounds=min(self.rounds, LARGE_ROUNDS), sample_ms=0.0
+        )
 
 
 def slow_key(pair: str, size: int, way: str) -> str:

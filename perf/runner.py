@@ -38,6 +38,7 @@ from perf.workers import WorkerDied, answers
 
 COUNTED_SEED: Final = 1  # unless told: counts of two runs are of the same draws, to be compared
 DELAY_MARGINS: Final = 2.0  # an injected delay of so many margins must be found
+SLOWEST_LARGE_CALL_S: Final = 30.0  # of a large pair: ten executions of it take half an hour
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +64,7 @@ class _Copy(NamedTuple):
     dataset: str
     size: int
     writes: bool
+    commits: bool
 
 
 class Watcher(Protocol):
@@ -180,8 +182,8 @@ class Runner:
     def _databases(self, stack: ExitStack) -> dict[_Copy, str]:
         """A copy of the database of each dataset and size; the missing ones are filled first.
 
-        What writes has a copy of its own: what a rollback leaves in tables, and a vacuum tells the
-        planner of it, is nothing to those who read.
+        What writes has a copy of its own, and what commits another one: what a rollback leaves in
+        tables, and a vacuum tells the planner of it, is nothing to those who read.
         """
         found = {}
         stack.enter_context(locks.using())
@@ -190,7 +192,7 @@ class Runner:
             if not databases.is_filled(name):
                 self._watcher.step(f"Filling {name} with {copy.size:,} rows; it is kept.")
                 databases.fill(dataset, copy.size, self._watcher.step)
-            tag = 10 * os.getpid() + copy.writes
+            tag = 10 * os.getpid() + copy.writes + copy.commits
             found[copy] = stack.enter_context(databases.copied(name, tag, self._watcher.step))
         if found:
             with databases.using(next(iter(found.values()))):
@@ -199,7 +201,7 @@ class Runner:
 
     def _wanted(self) -> dict[_Copy, Dataset]:
         return {
-            _Copy(spec.dataset.name, size, spec.writes): spec.dataset
+            _copy(spec, size): spec.dataset
             for spec in self._plan.specs
             for size in self._plan.sizes[spec.name]
         }
@@ -261,7 +263,7 @@ class Runner:
         return tuple(
             each.name
             for each in self._plan.specs
-            if (each.dataset.name, each.writes) == (copy.dataset, copy.writes)
+            if copy == _copy(each, copy.size)
             and copy.size in self._plan.sizes[each.name]
             and (each.name, copy.size) not in leave_out
         )
@@ -274,11 +276,13 @@ class Runner:
 
     def _slow(self) -> dict[str, float]:
         """The ways that took too long when they were counted."""
+        large = {each.name for each in self._plan.specs if each.is_large}
+        slowest_s, of_large_s = self._plan.slowest_call_s, SLOWEST_LARGE_CALL_S
         return {
             slow_key(pair, size, name): took_s
             for (pair, size), counted in self._collected.counted.items()
             for name, took_s in counted.call_s.items()
-            if took_s > self._plan.slowest_call_s
+            if took_s > (of_large_s if pair in large else slowest_s)
         }
 
     def _is_over_budget(self, execution_s: float) -> bool:
@@ -312,6 +316,10 @@ class Runner:
                 seed=self._plan.method.seed,
             ).ratio
         return f"{place}: {found.low:.3g} to {found.high:.3g} times" if found else place
+
+
+def _copy(spec: PairSpec, size: int) -> _Copy:
+    return _Copy(spec.dataset.name, size, spec.writes, spec.commits)
 
 
 def _places(message: Message) -> set[tuple[str, int]]:

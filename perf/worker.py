@@ -9,7 +9,6 @@ from __future__ import annotations
 import os
 import random
 import signal
-import statistics
 import sys
 import traceback
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
@@ -22,6 +21,7 @@ from django.db import connection, transaction
 
 from perf import catalogue, equality
 from perf.catalogue import CatalogueError, NotHere, Pair, PairSpec
+from perf.controls import controlled
 from perf.engine.results import Counters, Statement
 from perf.engine.sampling import (
     Arguments,
@@ -29,15 +29,11 @@ from perf.engine.sampling import (
     Way,
     calibrate,
     frozen,
-    harness_ns,
     sample_ns,
-    spin,
     take_rounds,
-    yardstick_ns,
 )
 from perf.messages import (
     Begun,
-    Controlled,
     Counted,
     Done,
     Failed,
@@ -59,7 +55,6 @@ from perf.pg.counters import (
 )
 from perf.pg.databases import disconnect, using
 
-_CONTROL_ROUNDS: Final = 10  # cheap ones: the noise floor is no better known than by these
 _WRITTEN_DRAWS: Final = 2  # a loop that writes row by row takes seconds under EXPLAIN
 
 
@@ -83,7 +78,7 @@ class Worker:
             self._rng.shuffle(targets)
             with using(targets[0].database) if targets else nullcontext():
                 for number in range(self._job.controls):
-                    self._tell(self._controlled(number))
+                    self._tell(controlled(self._job, number, self._rng))
         for target in targets:
             with using(target.database):
                 self._go_through(target)
@@ -140,8 +135,9 @@ class Worker:
         return message if message.refusal else msgspec.structs.replace(message, refusal=why)
 
     def _measured(self, spec: PairSpec, size: int, data: Any) -> Counted | Timed:
-        counts = self._job.kind == "count"
-        draws = self._job.counted_draws if counts else self._job.draws
+        job = self._job.of_large if spec.is_large else self._job
+        counts = job.kind == "count"
+        draws = job.counted_draws if counts else job.draws
         if counts and spec.writes:
             draws = min(draws, _WRITTEN_DRAWS)
         stage = Stage(spec, spec.cls(size, data), self._draw_rng(spec), draws)
@@ -149,41 +145,17 @@ class Worker:
         try:
             if counts:
                 return stage.counted()
-            if self._job.cache == "cold":
+            if job.cache == "cold":
                 database = str(connection.settings_dict["NAME"])
-                with evicting(self._job.superuser_url, database) as evict:
-                    return stage.timed(self._job, self._rng, evict)
-            return stage.timed(self._job, self._rng)
+                with evicting(job.superuser_url, database) as evict:
+                    return stage.timed(job, self._rng, evict)
+            return stage.timed(job, self._rng)
         finally:
             stage.pair.tear_down()
 
     def _draw_rng(self, spec: PairSpec) -> random.Random:
         """The same for all sizes: growth is that of like draws."""
         return random.Random(f"{self._job.seed}:{spec.name}:{self._job.execution}")
-
-    def _controlled(self, number: int) -> Controlled:
-        """The controls: a statement beside itself, and beside itself with a delay."""
-        job = self._job
-        ours, same = Way("ours", _control), Way("same", _control)
-        draws: list[Arguments] = [()]
-        calibrate([ours, same], draws, sample_ms=job.sample_ms, around=None)
-        usual_ns = statistics.median(sample_ns(_control, draws, 1, None) for _ in range(51))
-        delayed = Way("delayed", _delayed(job.delay_ratio * usual_ns))
-        ways = [ours, same, delayed]
-        for each in ways:
-            each.repeats = ours.repeats
-        with frozen():
-            rounds = max(job.rounds, _CONTROL_ROUNDS)
-            take_rounds(ways, draws, rounds=rounds, draws_each=1, rng=self._rng)
-        return Controlled(
-            job.execution,
-            number,
-            ours=tuple(ours.samples),
-            same=tuple(same.samples),
-            delayed=tuple(delayed.samples),
-            harness_ns=harness_ns(),
-            yardstick_ns=float(min(yardstick_ns() for _ in range(5))),
-        )
 
     def _tell(self, message: Message) -> None:
         self._out.write(msgspec.json.encode(message) + b"\n")
@@ -198,7 +170,8 @@ class Stage:
         self.pair = pair
         self._rng = rng
         self._number = draws
-        self._around: Around | None = rolled_back if spec.writes else None
+        self._undone: Around | None = self._rolled_back if spec.writes else None
+        self._around = self._cleared if spec.commits else self._undone
 
     def counted(self) -> Counted:
         """The digests of all ways, proven equal, and what each costs on each draw."""
@@ -310,22 +283,23 @@ class Stage:
         return digests, rows
 
     def _outcome(self, name: str, draw: Arguments) -> Any:
-        with self._within():
+        with _within(self._around):
             if not self.spec.writes:
                 return equality.plain(self.pair.canonical(getattr(self.pair, name)(*draw)))
             getattr(self.pair, name)(*draw)
             # Asked of the connection: a statement of ours before the call would change it.
-            if not in_transaction(connection):
+            if not self.spec.commits and not in_transaction(connection):
                 raise CatalogueError(f"{name} ends the transaction that is to be rolled back")
             return equality.plain(self.pair.canonical(self.pair.state()))
 
     def _counters(self, call: Any, draws: list[Arguments]) -> Counters:
+        """What commits is counted in a transaction too, where its writes can be explained."""
         found = []
         for draw in draws:
-            with self._within(), self._counting() as statements:
+            with _within(self._undone), self._counting() as statements:
                 call(*draw)
             found.append(tuple(statements))
-        with self._within():
+        with _within(self._undone):
             held = peak_bytes(lambda: call(*draws[0]))
         return Counters(
             statements=gathered(found[0]),
@@ -352,13 +326,21 @@ class Stage:
         return " ".join(dict.fromkeys(each.fingerprint for each in statements))
 
     @contextmanager
-    def _within(self) -> Iterator[None]:
-        around: AbstractContextManager[object] | None = self._around() if self._around else None
-        if around is None:
+    def _cleared(self) -> Iterator[None]:
+        """What a call has left is cleared away by its pair."""
+        try:
             yield
-            return
-        with around:
+        finally:
+            self.pair.clear()
+
+    @contextmanager
+    def _rolled_back(self) -> Iterator[None]:
+        with self._cleared(), rolled_back():
             yield
+
+
+def _within(around: Around | None) -> AbstractContextManager[object]:
+    return around() if around else nullcontext()
 
 
 @contextmanager
@@ -367,20 +349,6 @@ def rolled_back() -> Iterator[None]:
     with transaction.atomic():
         yield
         transaction.set_rollback(True)
-
-
-def _control() -> object:
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT count(*) FROM generate_series(1, 5000)")
-        return cursor.fetchone()
-
-
-def _delayed(duration_ns: float) -> Callable[[], object]:
-    def call() -> object:
-        spin(duration_ns)
-        return _control()
-
-    return call
 
 
 def _told(error: Exception) -> str:

@@ -7,11 +7,12 @@ the efficient way is faster.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Final
 
 VERSION: Final = 1
+LARGE_ROUNDS: Final = 2  # of a large pair at most, whose calls are long
 
 
 class Verdict(StrEnum):
@@ -224,6 +225,7 @@ class PairResult:
     payoffs: tuple[Payoff, ...]
     claims: tuple[ClaimResult, ...]
     skipped: str = ""  # why nothing was measured
+    is_large: bool = False  # its calls are long: see `Method.of_large`
 
     @property
     def efficient(self) -> VariantInfo:
@@ -263,6 +265,11 @@ class Method:
     margin: float
     cache: str  # "warm" or "cold"
     seed: int
+
+    @property
+    def of_large(self) -> Method:
+        """How the run's large pairs were measured: of one draw, and a sample is one call."""
+        return replace(self, draws=1, rounds=min(self.rounds, LARGE_ROUNDS), sample_ms=0.0)
 
 
 @dataclass(frozen=True, slots=True)

@@ -32,7 +32,7 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 def run(options: dict[str, Any], stdout: Any) -> int:
     """Write the pairs; 0."""
-    specs = chosen(options["names"], options["tag"], options["module"])
+    specs = chosen(options["names"], options["tag"], options["module"], large=True)
     if options["json"]:
         stdout.write(json.dumps([_document(each) for each in specs], indent=1))
         return 0

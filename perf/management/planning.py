@@ -15,7 +15,7 @@ from django.core.management.base import CommandError
 from django.db import Error as DatabaseError
 
 from perf import catalogue, history
-from perf.catalogue import PairSpec
+from perf.catalogue import LARGE, PairSpec
 from perf.engine.results import Method
 from perf.management.progress import watching
 from perf.pg.databases import NotMade
@@ -56,9 +56,15 @@ RIGOROUS: Final = Mode(executions=10, rounds=10, draws=5, sample_ms=20.0, slowes
 
 
 def chosen(
-    names: Sequence[str], tags: Sequence[str] = (), modules: Sequence[str] = ()
+    names: Sequence[str],
+    tags: Sequence[str] = (),
+    modules: Sequence[str] = (),
+    *,
+    large: bool = False,
 ) -> tuple[PairSpec, ...]:
     """The pairs of those names, in which * stands for anything, and with one of those tags.
+
+    Large ones are among them where a name fits, with their tag, or with `large`.
 
     Raises `CommandError` for a name or a tag that no pair has, and for a module that is not there
     or can't be imported.
@@ -77,10 +83,12 @@ def chosen(
         raise CommandError(
             f"No pair has the tag {', '.join(sorted(unknown))}.", returncode=WRONG_ARGUMENTS
         )
+    with_large = large or bool(names) or LARGE in tags
     return tuple(
         each
         for each in known
-        if (not names or any(fnmatch.fnmatchcase(each.name, name) for name in names))
+        if (with_large or not each.is_large)
+        and (not names or any(fnmatch.fnmatchcase(each.name, name) for name in names))
         and (not tags or set(tags) & set(each.tags))
     )
 

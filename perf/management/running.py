@@ -116,7 +116,9 @@ def _add_choice(parser: ArgumentParser) -> None:
         "--sizes", type=sizes, metavar="SIZES", help="rows of the table, such as 1k,10k,100k"
     )
     what.add_argument(
-        "--large", action="store_true", help="the large sizes of each pair too, mostly 1M"
+        "--large",
+        action="store_true",
+        help="the large sizes of each pair too, mostly 1M, and pairs with the tag large",
     )
 
 
@@ -129,7 +131,7 @@ def mode_of(options: dict[str, Any]) -> Mode:
 
 def run(options: dict[str, Any], stdout: Any) -> int:
     """Make a run, show it and keep it; the exit code."""
-    specs = chosen(options["names"], options["tag"], options["module"])
+    specs = chosen(options["names"], options["tag"], options["module"], large=options["large"])
     superuser_url = options["superuser_url"] or getattr(settings, "PERF_SUPERUSER_URL", "")
     if options["cold"] and superuser_url:
         cold.check(superuser_url, str(connection.settings_dict["NAME"]))

@@ -57,7 +57,7 @@ def _header(run: Run) -> Iterator[Markup | None]:
         yield element("p", broken, class_="bad note-box")
     if run.note:
         yield element("p", run.note)
-    yield element("p", f"On {summary.machine(run)}. {summary.method(run.method)}.", class_="sub")
+    yield element("p", f"On {summary.machine(run)}. {summary.method(run)}.", class_="sub")
 
 
 # The summary

@@ -34,7 +34,7 @@ def pattern_table(pair: PairResult, run: Run) -> str:
     """What was measured of one pair, at each size, with what it takes to repeat it."""
     if pair.skipped:
         return f"Not measured: {text(pair.skipped)}.\n"
-    sections = (_sizes(pair), _findings(pair), _pair_claims(pair), _origin(run))
+    sections = (_sizes(pair), _findings(pair), _pair_claims(pair), _origin(pair, run))
     return "\n\n".join("\n".join(each) for each in map(list, sections) if each) + "\n"
 
 
@@ -139,7 +139,7 @@ def _about(run: Run) -> Iterator[str]:
     if run.environment:
         known = ((text(key), text(value)) for key, value in run.environment.items())
         yield from rows(("on", "is"), known, right=2)
-    yield f"\n{text(summary.method(run.method))}\n"
+    yield f"\n{text(summary.method(run))}\n"
     yield from (f"- {text(each)}" for each in summary.next_steps(run))
     yield "</details>"
 
@@ -200,8 +200,8 @@ def _pair_claims(pair: PairResult) -> Iterator[str]:
         yield from rows(("claim", "finding", "measured"), body, right=3)
 
 
-def _origin(run: Run) -> Iterator[str]:
-    yield f"Measured on {text(summary.machine(run))}; {text(summary.method(run.method))}."
+def _origin(pair: PairResult, run: Run) -> Iterator[str]:
+    yield f"Measured on {text(summary.machine(run))}; {text(summary.method_of(pair, run))}."
     broken = " It was broken off." if run.ended_at is None else ""
     yield f"Run {code(run.id)} of {figures.moment(run.started_at)}.{broken}"
     if run.command:

@@ -228,19 +228,37 @@ def _plain(key: str) -> str:
     return "".join(each for each in key.lower() if each.isalnum()).removesuffix("version")
 
 
-def method(found: Method) -> str:
+def method(run: Run) -> str:
     """How it was measured, in a line."""
+    large = _sampling(run.method.of_large) if any(each.is_large for each in run.pairs) else ()
+    told = _method(run.method)
+    return f"{told}; large pairs: {', '.join(large)}" if large else told
+
+
+def method_of(pair: PairResult, run: Run) -> str:
+    """How one pair was measured, in a line."""
+    return _method(run.method.of_large if pair.is_large else run.method)
+
+
+def _method(found: Method) -> str:
     parts = (
-        figures.plural(found.executions, "execution")
-        + f" × {figures.plural(found.rounds, 'round')}",
-        f"{figures.plural(found.draws, 'draw')} of arguments",
-        f"samples of {figures.number(found.sample_ms)} ms",
+        *_sampling(found),
         f"{found.cache} cache",
         f"{figures.percent(found.confidence)} confidence",
         f"margin {figures.percent(found.margin)}",
         f"seed {found.seed}",
     )
     return ", ".join(parts)
+
+
+def _sampling(found: Method) -> tuple[str, ...]:
+    rounds = figures.plural(found.rounds, "round")
+    calls = f"{figures.number(found.sample_ms)} ms" if found.sample_ms else "one call"
+    return (
+        f"{figures.plural(found.executions, 'execution')} × {rounds}",
+        f"{figures.plural(found.draws, 'draw')} of arguments",
+        f"samples of {calls}",
+    )
 
 
 def controls(run: Run) -> str:

@@ -53,7 +53,7 @@ def _head(run: Run) -> Iterator[Part]:
     if run.note:
         yield Line(run.note)
     yield Line(f"On {summary.machine(run)}", Tone.QUIET)
-    yield Line(summary.method(run.method), Tone.QUIET)
+    yield Line(summary.method(run), Tone.QUIET)
 
 
 # On a terminal: the efficient way's figure over the naive one's.

@@ -59,7 +59,9 @@ def write(sql: str, *params: Any) -> None:
         cursor.execute(sql, params)
 
 
-def planted(name: str, *, writes: bool = False) -> Any:
+def planted(
+    name: str, *, writes: bool = False, commits: bool = False, tags: Sequence[str] = ("planted",)
+) -> Any:
     """Declare a pair on the planted table."""
     return pair(
         f"planted.{name}",
@@ -69,8 +71,9 @@ def planted(name: str, *, writes: bool = False) -> Any:
         caveat="It is planted.",
         sizes=(10_000,),
         large_sizes=(20_000,),
-        tags=("planted",),
+        tags=tags,
         writes=writes,
+        commits=commits,
     )
 
 
@@ -210,6 +213,42 @@ class UnequalNotes(NotePair):
     def most(self) -> None:
         """Nine of them."""
         self.add(*range(1, 10))
+
+
+@planted("committed_notes", commits=True)
+class CommittedNotes(NotePair):
+    """A good pair that commits, and takes away again what it has written."""
+
+    @variant(efficient=True)
+    def at_once(self) -> None:
+        """One statement, one COMMIT."""
+        self.add(*range(1, 11))
+
+    @variant()
+    def one_by_one(self) -> None:
+        """A COMMIT for each row."""
+        for number in range(1, 11):
+            self.add(number)
+
+    def clear(self) -> None:
+        write("DELETE FROM perf_planted WHERE id < 0")
+
+
+@planted("large", tags=("large",))
+class Large(PlacePair):
+    """Both ways take longer than a quick run would wait for."""
+
+    @variant(efficient=True)
+    def sleeps(self, place: int) -> Any:
+        """Waits a little, and looks into the index."""
+        rows("SELECT pg_sleep(0.12)")
+        return self.by_index(place)
+
+    @variant()
+    def sleeps_longer(self, place: int) -> Any:
+        """Waits twice as long."""
+        rows("SELECT pg_sleep(0.24)")
+        return self.by_index(place)
 
 
 @planted("undeclared_write")

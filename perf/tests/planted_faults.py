@@ -187,6 +187,28 @@ class LargeResult(FaultPair):
         return [["naïve " * 1_000_000]]
 
 
+@planted("half_cleared", commits=True)
+class HalfCleared(NotePair):
+    """What a call has committed is not all taken away again."""
+
+    @variant(efficient=True)
+    def one(self) -> None:
+        """Two of them."""
+        self.add(*self._free(2))
+
+    @variant()
+    def other(self) -> None:
+        """Two as well."""
+        self.add(*self._free(2))
+
+    def clear(self) -> None:
+        write("DELETE FROM perf_planted WHERE id = (SELECT min(id) FROM perf_planted)")
+
+    def _free(self, number: int) -> range:
+        ((least,),) = rows("SELECT least(min(id), 0) FROM perf_planted")
+        return range(1 - least, 1 - least + number)
+
+
 @planted("commits", writes=True)
 class Commits(NotePair):
     """One way ends the transaction that should have been rolled back."""

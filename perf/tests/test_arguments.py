@@ -160,13 +160,34 @@ def test_the_sizes_of_a_pair_are_chosen(spec, asked, large, at_most, found):
     assert chosen_sizes([spec], asked, large=large, at_most=at_most) == {"app.pair": found}
 
 
+class Named:
+    """What `chosen` looks at of a pair."""
+
+    def __init__(self, name: str, *tags: str) -> None:
+        self.name, self.tags = name, ("quick", *tags)
+        self.is_large = "large" in tags
+
+
+@pytest.mark.parametrize(
+    ("names", "tags", "more", "found"),
+    [
+        ([], [], {}, ["a.x"]),
+        ([], ["quick"], {}, ["a.x"]),
+        ([], [], {"large": True}, ["a.x", "a.z"]),
+        ([], ["large"], {}, ["a.z"]),
+        (["a.z"], [], {}, ["a.z"]),
+        (["a.*"], [], {}, ["a.x", "a.z"]),
+        (["a.*"], ["quick"], {}, ["a.x", "a.z"]),
+    ],
+)
+def test_large_pairs_take_part_when_they_are_asked_for(monkeypatch, names, tags, more, found):
+    known = [Named("a.x"), Named("a.z", "large")]
+    monkeypatch.setattr(catalogue, "discover", lambda modules: known)
+
+    assert [each.name for each in chosen(names, tags, **more)] == found
+
+
 def test_a_star_stands_for_anything(monkeypatch):
-    class Named:
-        tags = ("quick",)
-
-        def __init__(self, name: str) -> None:
-            self.name = name
-
     monkeypatch.setattr(catalogue, "discover", lambda modules: [Named("a.x"), Named("a.y")])
 
     assert [each.name for each in chosen(["*.x"])] == ["a.x"]

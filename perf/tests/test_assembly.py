@@ -48,6 +48,7 @@ SPEC = PairSpec(
     large_sizes=(),
     tags=(),
     writes=False,
+    commits=False,
     claims=(claim.faster("good", than="bad", by=2, at=SIZE),),
 )
 

@@ -113,6 +113,30 @@ def test_one_way_is_no_pair():
     assert "needs two ways or more" in refusal("app.pair", Alone)
 
 
+def test_a_pair_that_commits_writes_and_undoes_it():
+    class Cleared(Ways):
+        def clear(self) -> None: ...
+
+    declare("a.pair", Cleared, commits=True)
+    declare("b.pair", Cleared, writes=True)
+
+    assert [(each.writes, each.commits) for each in catalogue.discover()] == [
+        (True, True),
+        (True, False),
+    ]
+
+
+def test_a_pair_that_commits_without_undoing_it_is_refused():
+    assert refusal(commits=True) == "app.pair commits: it must undo that, by clear."
+
+
+def test_its_tag_makes_a_pair_large():
+    declare("a.pair", tags=("large", "other"))
+    declare("b.pair", tags=("other",))
+
+    assert [each.is_large for each in catalogue.discover()] == [True, False]
+
+
 @pytest.mark.parametrize("sizes", [(), (0,), (-1, 1_000)])
 def test_a_size_is_a_row_or_more(sizes):
     assert refusal(sizes=sizes) == "app.pair needs a size, of 1 row or more."

@@ -25,7 +25,7 @@ from perf.tests.lab import (
     workers_of,
 )
 
-GOOD = ("lookup", "notes", "same", "not_here", "cached")
+GOOD = ("lookup", "notes", "committed_notes", "same", "not_here", "cached")
 BAD = {
     "other_rows": "right and wrong differ: row 1: ",
     "sometimes_other_rows": "right and wrong differ: row 1: ",
@@ -91,6 +91,13 @@ class TestAGoodRun:
         assert [each.finding for each in counted] == [Finding.HOLDS] * 3
         assert {each.finding for each in good.pair("notes").claims} == {Finding.HOLDS}
 
+    def test_times_what_commits_and_is_cleared_away(self, good):
+        size = good.pair("committed_notes").sizes[0]
+
+        assert (size.refusal, size.rows) == ("", 10)
+        assert [len(each.samples) for each in size.variants] == [2, 2]
+        assert [each.counters.sent for each in size.variants] == [1, 10]
+
     def test_tells_what_it_cannot_measure_here(self, good):
         assert good.pair("not_here").skipped == "a quantum computer is missing"
 
@@ -134,6 +141,22 @@ def test_a_refuted_claim_ends_with_1(lab):
     assert code == 1
     assert lab.runs()[0].pairs[0].claims[0].measured == "1 statements at 10,000"
     assert "refuted" in output
+
+
+def test_a_large_pair_is_timed_by_one_call_a_sample_however_long_it_takes(lab):
+    names = "planted.large", "planted.same"
+    code, output, errors = lab.do(
+        *("run", *names, "--module", MODULE, "--quick", "--executions", "2", "--rounds", "5")
+    )
+
+    assert code == 0, output + errors
+    (large, same) = lab.runs()[0].pairs
+    assert [(each.calls, each.note) for each in large.sizes[0].variants] == [(1, ""), (1, "")]
+    for pair, rounds in ((large, 2), (same, 5)):
+        for each in pair.sizes[0].variants:
+            assert [len(samples) for samples in each.samples] == [rounds, rounds]
+    assert (large.is_large, same.is_large) == (True, False)
+    assert same.sizes[0].variants[0].calls > 1
 
 
 def test_debug_is_refused(lab):

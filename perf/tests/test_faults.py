@@ -22,6 +22,7 @@ REFUSED = {
     "dies_timed": "the process that it ran in was killed by signal 9 (Killed)",
     "dies_amid_statement": "the process that it ran in was killed by signal 9 (Killed)",
     "leaves_table": "right and other differ: row 1: ",
+    "half_cleared": "one and other differ: row 1: [-2, 2] and [-3, 3]",
     "commits": "it raised an error: perf.catalogue.CatalogueError: committed ends the transaction",
     "notes": "planted.commits has written before it what is not rolled back",
 }

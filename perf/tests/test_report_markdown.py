@@ -3,6 +3,7 @@ from __future__ import annotations
 import dataclasses
 import re
 
+from perf.report import summary
 from perf.report.markdown import pattern_table, render
 from perf.tests.sample_run import broken_off_run, deep_page, empty_run, sample_run, skipped
 
@@ -73,6 +74,24 @@ def test_a_page_tells_growth_payoff_claims_and_how_to_repeat_it():
     )
     assert "Run `2026-11-26T140531-585bfab` of 2026-11-26 14:05 UTC." in text
     assert "```\nmanage.py benchmark run --large --seed 42\n```" in text
+
+
+def test_a_page_tells_how_a_large_pair_was_measured():
+    made = sample_run()
+    large = dataclasses.replace(deep_page(), is_large=True)
+
+    assert f"; {summary.method(made)}." in pattern_table(deep_page(), made)
+    assert "1 draw of arguments, samples of one call, " in pattern_table(large, made)
+
+
+def test_a_run_tells_how_its_large_pairs_were_measured():
+    made = sample_run()
+    whole = dataclasses.replace(made, pairs=(dataclasses.replace(deep_page(), is_large=True),))
+
+    assert "large pairs" not in render(made)
+    assert "; large pairs: 10 executions × 2 rounds, 1 draw of arguments, samples of one call" in (
+        render(whole)
+    )
 
 
 def test_a_skipped_pair_is_one_sentence():

@@ -47,7 +47,7 @@ class Workers:
         monkeypatch.setattr(Runner, "_databases", lambda made, stack: self._copies(made))
 
     def _copies(self, made: Runner) -> dict[Any, str]:
-        return {each: f"copy_{each.size}_{each.writes}" for each in made._wanted()}
+        return {each: f"copy_{each.size}_{each.writes}_{each.commits}" for each in made._wanted()}
 
     def answers(self, job: Any, root: Any = None):
         self.jobs.append(job)
@@ -106,16 +106,17 @@ def test_what_was_refused_is_never_timed(workers, counts):
     assert all(each.targets == () for each in timing)
 
 
-def test_pairs_that_write_have_a_copy_of_their_own(workers):
+def test_pairs_that_write_have_a_copy_of_their_own_and_those_that_commit_another_one(workers):
     writing = dataclasses.replace(SPEC, name="app.writing", writes=True)
-    plan = dataclasses.replace(
-        PLAN, specs=(SPEC, writing), sizes={NAME: (SIZE,), writing.name: (SIZE,)}
-    )
+    committing = dataclasses.replace(writing, name="app.committing", commits=True)
+    specs = SPEC, writing, committing
+    plan = dataclasses.replace(PLAN, specs=specs, sizes={each.name: (SIZE,) for each in specs})
     Runner(plan, Watcher()).run(timed=False)
 
     assert [(each.database, each.pairs) for each in workers.jobs[0].targets] == [
-        ("copy_1000_False", (NAME,)),
-        ("copy_1000_True", ("app.writing",)),
+        ("copy_1000_False_False", (NAME,)),
+        ("copy_1000_True_False", ("app.writing",)),
+        ("copy_1000_True_True", ("app.committing",)),
     ]
 
 
@@ -124,6 +125,14 @@ def test_a_way_over_the_limit_is_named_to_the_workers(workers):
     Runner(PLAN, Watcher()).run()
 
     assert [each.slow for each in workers.jobs] == [{}, *[{"app.pair 1000 bad": 5.1}] * 4]
+
+
+def test_a_large_pair_has_another_limit(workers):
+    workers._counts = counted(call_s={"good": 29.0, "bad": 31.0})
+    large = dataclasses.replace(SPEC, tags=("large",))
+    Runner(dataclasses.replace(PLAN, specs=(large,)), Watcher()).run()
+
+    assert workers.jobs[-1].slow == {"app.pair 1000 bad": 31.0}
 
 
 class Slow(Ways):

@@ -108,6 +108,14 @@ def test_equal_seeds_give_equal_orders():
     assert noted[0].calls == noted[1].calls != noted[2].calls
 
 
+def test_without_a_time_a_sample_is_one_call_and_none_is_made_to_find_out():
+    noted = Noted("a", "b")
+
+    number = calibrate(noted.ways, DRAWS, sample_ms=0.0, around=None)
+
+    assert (number, [each.repeats for each in noted.ways], noted.calls) == (1, [1, 1], [])
+
+
 def test_the_first_round_does_not_count(clock):
     slow_at_first = iter([9 * MS])
     way = Way("a", lambda draw: clock.spending(next(slow_at_first, MS))())
