@@ -7,8 +7,6 @@ transaction without its COMMIT.
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Any, ClassVar, Final
 
@@ -17,11 +15,10 @@ from django.db.models import F
 from django.db.models.functions import Now
 
 from perf import claim, pair, variant
-from taskproject.db.context import tenant_context
 from taskproject.tenancy.models import Event, EventKind
 from tasks.benchmarks.datasets import TASKS
-from tasks.benchmarks.material import Changes, changes, draw_with
-from tasks.benchmarks.traces import WritingPair, traces
+from tasks.benchmarks.material import Batch, BatchPair, changes, draw_with
+from tasks.benchmarks.traces import ClearedPair
 from tasks.models import LIVE, Task
 from tasks.services.batches.change import bulk_update
 from tasks.services.batches.remove import bulk_delete
@@ -50,46 +47,36 @@ _UPDATE: Final = """
 """
 
 
-class ChangePair(WritingPair):
-    """So many tasks of a tenant."""
+class ChangePair(BatchPair):
+    """So many tasks that a tenant has."""
 
-    number: ClassVar[int]
-    _done: Changes
-
-    def arguments(self, rng: random.Random) -> tuple[Changes]:
+    def arguments(self, rng: random.Random) -> tuple[Batch]:
         return (changes(draw_with(self.data, self.number, rng), self.number, rng),)
-
-    def state(self) -> Any:
-        with tenant_context(self._done.tenant.id):
-            return traces(self._done.mark, changed=self._done.ids)
-
-    @contextmanager
-    def _for(self, wanted: Changes) -> Iterator[None]:
-        self._done = wanted
-        with tenant_context(wanted.tenant.id):
-            yield
 
 
 class UpdatePair(ChangePair):
     """Another title and another priority for each."""
 
+    django_batch_size: ClassVar[int | None] = None  # all in one statement
+
     @variant(efficient=True)
-    def service(self, wanted: Changes) -> None:
+    def service(self, wanted: Batch) -> None:
         """The service's bulk_update: all checks, and one UPDATE from a JSON text."""
         with self._for(wanted):
             bulk_update(wanted.items, actor_id=wanted.actor_id)
 
     @variant()
-    def django_bulk_update(self, wanted: Changes) -> None:
+    def django_bulk_update(self, wanted: Batch) -> None:
         """Django's bulk_update, which writes a CASE of each row, and bulk_create for the events."""
         with self._for(wanted):
             tasks = Task.objects.select_for_update().in_bulk(wanted.ids)
             events = [_changed(tasks[item["id"]], item, wanted.actor_id) for item in wanted.items]
-            Task.objects.bulk_update(tasks.values(), _WRITTEN)
+            size = self.django_batch_size
+            Task.objects.bulk_update(tasks.values(), _WRITTEN, batch_size=size)
             Event.objects.bulk_create(events)
 
     @variant()
-    def unnest(self, wanted: Changes) -> None:
+    def unnest(self, wanted: Batch) -> None:
         """The limit: one UPDATE from an array for each column, unchecked."""
         values: dict[str, Any] = {
             "tenant": wanted.tenant.id,
@@ -123,7 +110,7 @@ class UpdateFewPair(UpdatePair):
     """So few that a loop over them can be waited for."""
 
     @variant()
-    def get_set_save(self, wanted: Changes) -> None:
+    def get_set_save(self, wanted: Batch) -> None:
         """A SELECT, save() and an event for each task."""
         with self._for(wanted):
             for item in wanted.items:
@@ -200,6 +187,29 @@ class Update1000(UpdatePair):
 
 
 @pair(
+    "tasks.batch_update_10000",
+    title="Changing 10,000 tasks",
+    dataset=TASKS,
+    page="large-batches",
+    caveat="TODO",
+    sizes=(100_000,),
+    tags=("batches", "writes", "large"),
+    writes=True,
+)
+class Update10000(ClearedPair, UpdatePair):
+    """Django's bulk_update in batches of 500: a CASE of 10,000 branches is gone through for each
+    of 10,000 rows."""
+
+    claims = (
+        claim.queries("service", 6),
+        claim.faster("service", than="django_bulk_update", by=3, at=100_000),
+        claim.faster("service", than="unnest", by=0.5, at=100_000),
+    )
+    number = 10_000
+    django_batch_size = 500
+
+
+@pair(
     "tasks.batch_delete_100",
     title="Deleting 100 tasks",
     dataset=TASKS,
@@ -221,20 +231,20 @@ class Delete100(ChangePair):
     number = 100
 
     @variant(efficient=True)
-    def service(self, wanted: Changes) -> None:
+    def service(self, wanted: Batch) -> None:
         """The service's bulk_delete: one SELECT that locks, one UPDATE with its events."""
         with self._for(wanted):
             bulk_delete(wanted.ids, actor_id=wanted.actor_id)
 
     @variant()
-    def task_delete_each(self, wanted: Changes) -> None:
+    def task_delete_each(self, wanted: Batch) -> None:
         """The service's task_delete for each."""
         with self._for(wanted):
             for task_id in wanted.ids:
                 task_delete(task_id=task_id, actor_id=wanted.actor_id)
 
     @variant()
-    def update_and_bulk_create(self, wanted: Changes) -> None:
+    def update_and_bulk_create(self, wanted: Batch) -> None:
         """QuerySet.update() of all, and Django's bulk_create for the events."""
         with self._for(wanted):
             tasks = Task.objects.select_for_update(no_key=True).filter(LIVE, pk__in=wanted.ids)

@@ -2,21 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
-
-from django.db import connection
+from typing import Final
 
 from perf import claim, pair, variant
-from taskproject.db.context import tenant_context
 from tasks.benchmarks.datasets import TASKS, SeededTenant
-from tasks.benchmarks.tenants import MIDDLE, SMALLEST, TenantPair
+from tasks.benchmarks.tenants import MIDDLE, SMALLEST, Rows, TenantPair, rows_of
 from tasks.models import Status
 
 PAGE: Final = 50
 LONG_PAGE: Final = 200
 RARE: Final = Status.BLOCKED.value  # 3.5 % of the tasks
-
-type Rows = list[tuple[Any, ...]]
 
 _NEWEST: Final = (
     "SELECT id, title, status, created_at FROM {} WHERE tenant_id = %s"
@@ -222,13 +217,13 @@ class TenantInFilter(TenantPair):
     @variant()
     def filtered_in_python(self, tenant: SeededTenant) -> Rows:
         """Status alone in the filter: the tasks of all tenants come, and Python picks."""
-        found = _sent(tenant, _ALL.format("twin_open", ""), [RARE])
+        found = rows_of(tenant, _ALL.format("twin_open", ""), [RARE])
         return [row for row in found if row[0] == tenant.id]
 
     @variant()
     def left_to_the_policy(self, tenant: SeededTenant) -> Rows:
         """Status alone in the filter, on a table whose policy adds the tenant."""
-        return _sent(tenant, _ALL.format("twin_tenant", ""), [RARE])
+        return rows_of(tenant, _ALL.format("twin_tenant", ""), [RARE])
 
 
 _ALL: Final = (
@@ -239,11 +234,4 @@ _ALL: Final = (
 
 def _rows(tenant: SeededTenant, sql: str, table: str, *values: int) -> Rows:
     """What a table answers to a question with the tenant first."""
-    return _sent(tenant, sql.format(table), [tenant.id, *values])
-
-
-def _sent(tenant: SeededTenant, sql: str, values: list[int]) -> Rows:
-    with tenant_context(tenant.id), connection.cursor() as cursor:
-        cursor.execute(sql, values)
-        found: Rows = cursor.fetchall()
-        return found
+    return rows_of(tenant, sql.format(table), [tenant.id, *values])

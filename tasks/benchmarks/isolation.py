@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import random
-from typing import Any, Final
-
-from django.db import connection
+from typing import Final
 
 from perf import Pair, claim, pair, variant
-from taskproject.db.context import tenant_context
 from tasks.benchmarks.datasets import TASKS, SeededTenant
+from tasks.benchmarks.tenants import Rows, rows_of
 
 _WALLED, _UNWALLED, _SUBSELECT = "twin_walled", "twin_unwalled", "twin_subselect"
 _PAGE: Final = (
@@ -26,12 +24,9 @@ class IsolationPair(Pair):
     def arguments(self, rng: random.Random) -> tuple[SeededTenant]:
         return (self.data.draw(rng),)
 
-    def _asked(self, statement: str, table: str, tenant: SeededTenant) -> list[Any]:
-        params = [tenant.id] if "%s" in statement else []
-        with tenant_context(tenant.id), connection.cursor() as cursor:
-            cursor.execute(statement.format(table), params)
-            found: list[Any] = cursor.fetchall()
-        return found
+
+def _asked(statement: str, table: str, tenant: SeededTenant) -> Rows:
+    return rows_of(tenant, statement.format(table), [tenant.id] if "%s" in statement else [])
 
 
 @pair(
@@ -56,24 +51,24 @@ class IsolatedPage(IsolationPair):
     )
 
     @variant(efficient=True)
-    def under_policy(self, tenant: SeededTenant) -> list[Any]:
+    def under_policy(self, tenant: SeededTenant) -> Rows:
         """The policy compares with the setting, and the statement has the tenant as well."""
-        return self._asked(_PAGE, _WALLED, tenant)
+        return _asked(_PAGE, _WALLED, tenant)
 
     @variant()
-    def no_policy(self, tenant: SeededTenant) -> list[Any]:
+    def no_policy(self, tenant: SeededTenant) -> Rows:
         """The same table without row-level security: a forgotten filter shows all tenants."""
-        return self._asked(_PAGE, _UNWALLED, tenant)
+        return _asked(_PAGE, _UNWALLED, tenant)
 
     @variant()
-    def policy_alone(self, tenant: SeededTenant) -> list[Any]:
+    def policy_alone(self, tenant: SeededTenant) -> Rows:
         """The tenant stands in the policy, and not in the statement."""
-        return self._asked(_PAGE_UNFILTERED, _WALLED, tenant)
+        return _asked(_PAGE_UNFILTERED, _WALLED, tenant)
 
     @variant()
-    def policy_by_subselect(self, tenant: SeededTenant) -> list[Any]:
+    def policy_by_subselect(self, tenant: SeededTenant) -> Rows:
         """The policy has the setting in a sub-select, as it is often advised."""
-        return self._asked(_PAGE, _SUBSELECT, tenant)
+        return _asked(_PAGE, _SUBSELECT, tenant)
 
 
 @pair(
@@ -96,16 +91,16 @@ class IsolatedCount(IsolationPair):
     )
 
     @variant(efficient=True)
-    def under_policy(self, tenant: SeededTenant) -> list[Any]:
+    def under_policy(self, tenant: SeededTenant) -> Rows:
         """The policy compares with the setting, and the statement has the tenant as well."""
-        return self._asked(_COUNT, _WALLED, tenant)
+        return _asked(_COUNT, _WALLED, tenant)
 
     @variant()
-    def no_policy(self, tenant: SeededTenant) -> list[Any]:
+    def no_policy(self, tenant: SeededTenant) -> Rows:
         """The same table without row-level security: a forgotten filter counts all tenants."""
-        return self._asked(_COUNT, _UNWALLED, tenant)
+        return _asked(_COUNT, _UNWALLED, tenant)
 
     @variant()
-    def policy_by_subselect(self, tenant: SeededTenant) -> list[Any]:
+    def policy_by_subselect(self, tenant: SeededTenant) -> Rows:
         """The policy has the setting in a sub-select, as it is often advised."""
-        return self._asked(_COUNT, _SUBSELECT, tenant)
+        return _asked(_COUNT, _SUBSELECT, tenant)

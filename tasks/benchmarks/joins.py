@@ -3,28 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any, Final
+from typing import Final
 
-from django.db import connection
 from django.db.models import FETCH_PEERS, Prefetch, QuerySet
 from django.db.models.functions import Lower
-from django.http import QueryDict
 from msgspec import json
 
 from perf import claim, pair, variant
-from taskproject.api.pagination import Place, page_statement_of
-from taskproject.api.projection import projection_of
 from taskproject.db.context import tenant_context
 from taskproject.db.names import Name, attach_names, named
 from taskproject.db.statements import run
-from tasks.api.listings import TASKS as LISTING
-from tasks.api.serializers import TaskSerializer
 from tasks.benchmarks.datasets import TASKS, SeededTenant
-from tasks.benchmarks.tenants import SMALL, TenantPair
+from tasks.benchmarks.listed import PAGE, page_statement
+from tasks.benchmarks.tenants import SMALL, Rows, TenantPair, rows_of
 from tasks.models import Label, Status, Task, TaskLabel
 from tasks.selectors import TASK_SORTS, task_labels, task_list
 
-PAGE: Final = 50
 NEWEST_FIRST: Final = TASK_SORTS["-created"]
 NAMES: Final = (Name("project", "key"), Name("assignee", "username"))
 
@@ -144,24 +138,24 @@ class TenantJoin(TenantPair):
     )
 
     @variant(efficient=True)
-    def tenant_on_both(self, tenant: SeededTenant) -> list[tuple[Any, ...]]:
+    def tenant_on_both(self, tenant: SeededTenant) -> Rows:
         """Joined by tenant and id, as the primary key is."""
-        return _sent(tenant, _PARENTS.format("twin_open", _BOTH))
+        return rows_of(tenant, _PARENTS.format("twin_open", _BOTH), [tenant.id])
 
     @variant()
-    def id_alone(self, tenant: SeededTenant) -> list[tuple[Any, ...]]:
+    def id_alone(self, tenant: SeededTenant) -> Rows:
         """Joined by id alone: the key begins with a tenant that nobody names."""
-        return _sent(tenant, _PARENTS.format("twin_open", ""))
+        return rows_of(tenant, _PARENTS.format("twin_open", ""), [tenant.id])
 
     @variant()
-    def id_alone_with_policy(self, tenant: SeededTenant) -> list[tuple[Any, ...]]:
+    def id_alone_with_policy(self, tenant: SeededTenant) -> Rows:
         """Joined by id alone under row-level security, which names the tenant on both sides."""
-        return _sent(tenant, _PARENTS.format("twin_tenant", ""))
+        return rows_of(tenant, _PARENTS.format("twin_tenant", ""), [tenant.id])
 
     @variant()
-    def id_alone_as_key(self, tenant: SeededTenant) -> list[tuple[Any, ...]]:
+    def id_alone_as_key(self, tenant: SeededTenant) -> Rows:
         """Joined by id alone where id alone is the key."""
-        return _sent(tenant, _PARENTS.format("twin_keyed", ""))
+        return rows_of(tenant, _PARENTS.format("twin_keyed", ""), [tenant.id])
 
 
 @pair(
@@ -187,7 +181,7 @@ class LabelsOfPage(TenantPair):
     def one_statement(self, tenant: SeededTenant) -> bytes:
         """The service's way: an array of labels for each row, in the statement of the page."""
         with tenant_context(tenant.id):
-            ((body, *_),) = run(_labelled_page().statement, {})
+            ((body, *_),) = run(page_statement(("id", "labels")), {})
         return b"[" + (body or b"") + b"]"
 
     @variant()
@@ -216,14 +210,6 @@ def _named_row_by_row(rows: QuerySet[Task]) -> list[Task]:
     return page
 
 
-def _labelled_page() -> Any:
-    choice = LISTING.choose(QueryDict(), actor_id=0)
-    projection = projection_of(TaskSerializer, ("id", "labels"))
-    if projection is None:
-        raise TypeError("A task has a field that PostgreSQL can't write.")
-    return page_statement_of(choice, Place(), limit=PAGE, projection=projection)
-
-
 def _as_json(labelled: Iterable[tuple[int, Iterable[Label]]]) -> bytes:
     names = ("id", "name", "colour", "version")
     return json.encode(
@@ -239,10 +225,3 @@ def _named(page: Iterable[Task]) -> Named:
         (task.pk, task.project.key, task.assignee.username if task.assignee else None)
         for task in page
     ]
-
-
-def _sent(tenant: SeededTenant, sql: str) -> list[tuple[Any, ...]]:
-    with tenant_context(tenant.id), connection.cursor() as cursor:
-        cursor.execute(sql, [tenant.id])
-        found: list[tuple[Any, ...]] = cursor.fetchall()
-        return found

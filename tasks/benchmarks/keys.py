@@ -18,6 +18,7 @@ from perf import Pair, claim, pair, variant
 from taskproject.db.context import tenant_context
 from tasks.benchmarks.datasets import TASKS, SeededTenant
 from tasks.benchmarks.material import array_text
+from tasks.benchmarks.tenants import rows_of
 from tasks.benchmarks.traces import WritingPair
 
 ROWS: Final = 1_000
@@ -115,9 +116,7 @@ class KeyInsert(WritingPair):
 
     def state(self) -> Any:
         table, new = self._last
-        with tenant_context(new.tenant.id), connection.cursor() as cursor:
-            cursor.execute(_on(table, _INSERTED), [new.tenant.id, self._first_id])
-            return cursor.fetchall()
+        return rows_of(new.tenant, _on(table, _INSERTED), [new.tenant.id, self._first_id])
 
     def _insert(self, table: str, new: NewRows) -> None:
         self._last = table, new
@@ -149,7 +148,7 @@ class KeyLookup(Pair):
 
     def arguments(self, rng: random.Random) -> tuple[SeededTenant, dict[str, str]]:
         tenant = self.data.draw(rng)
-        keys = {table: dict(_keys(table, tenant)) for table in _TYPES}
+        keys = {table: _keys(table, tenant) for table in _TYPES}
         wanted = rng.sample(list(keys[_BIGINT]), min(LOOKED_UP, len(keys[_BIGINT])))
         return tenant, {
             table: array_text(found[pk] for pk in wanted) for table, found in keys.items()
@@ -175,22 +174,15 @@ class KeyLookup(Pair):
 
 
 def _found(table: str, tenant: SeededTenant, keys: dict[str, str]) -> list[Any]:
-    with tenant_context(tenant.id), connection.cursor() as cursor:
-        cursor.execute(_on(table, _BY_KEYS), [tenant.id, keys[table]])
-        return [pk for (pk,) in cursor.fetchall()]
+    return [pk for (pk,) in rows_of(tenant, _on(table, _BY_KEYS), [tenant.id, keys[table]])]
 
 
-def _keys(table: str, tenant: SeededTenant) -> list[tuple[int, Any]]:
-    with tenant_context(tenant.id), connection.cursor() as cursor:
-        cursor.execute(_on(table, _KEYS), [tenant.id])
-        found: list[tuple[int, Any]] = cursor.fetchall()
-    return found
+def _keys(table: str, tenant: SeededTenant) -> dict[int, Any]:
+    return {row[0]: row[1] for row in rows_of(tenant, _on(table, _KEYS), [tenant.id])}
 
 
 def _last_id(tenant: SeededTenant) -> int:
-    with tenant_context(tenant.id), connection.cursor() as cursor:
-        cursor.execute(_on(_BIGINT, _LAST_ID), [tenant.id])
-        return int(cursor.fetchone()[0])
+    return int(rows_of(tenant, _on(_BIGINT, _LAST_ID), [tenant.id])[0][0])
 
 
 def _on(table: str, statement: str) -> str:

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, Final
+from itertools import count
+from typing import Any, ClassVar, Final
 
 from projects.models import Project
+from projects.services import numbers_take
 from taskproject.db.context import tenant_context
 from taskproject.tenancy.models import Membership
 from tasks.benchmarks.datasets import Seeded, SeededTenant
-from tasks.benchmarks.traces import Mark
+from tasks.benchmarks.traces import Mark, WritingPair, traces
 from tasks.models import LIVE, Priority, Status, Task
 
 _TEXTS: Final = 1_000
@@ -20,18 +24,9 @@ _DUE_AT: Final = datetime(2027, 3, 31, 16, tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True)
-class NewTasks:
-    """Tasks that somebody is to make in a tenant; `mark` is where the tenant stood before."""
-
-    tenant: SeededTenant
-    actor_id: int
-    items: tuple[dict[str, Any], ...]
-    mark: Mark
-
-
-@dataclass(frozen=True, slots=True)
-class Changes:
-    """What is to become of some tasks of a tenant, in no order: an id, a title, a priority each."""
+class Batch:
+    """Tasks that somebody is to make in a tenant, or to change, which then have their ids; `mark`
+    is where the tenant stood before."""
 
     tenant: SeededTenant
     actor_id: int
@@ -40,10 +35,29 @@ class Changes:
 
     @property
     def ids(self) -> list[int]:
-        return [each["id"] for each in self.items]
+        """The tasks that are changed."""
+        return [each["id"] for each in self.items if "id" in each]
 
 
-def new_tasks(tenant: SeededTenant, number: int, rng: random.Random) -> NewTasks:
+class BatchPair(WritingPair):
+    """So many tasks of a tenant at once."""
+
+    number: ClassVar[int]
+    _done: Batch
+
+    def state(self) -> Any:
+        with tenant_context(self._done.tenant.id):
+            return traces(self._done.mark, changed=self._done.ids)
+
+    @contextmanager
+    def _for(self, batch: Batch) -> Iterator[None]:
+        """The tenant is active, and `state` tells of this batch."""
+        self._done = batch
+        with tenant_context(batch.tenant.id):
+            yield
+
+
+def new_tasks(tenant: SeededTenant, number: int, rng: random.Random) -> Batch:
     """New tasks with texts of the tenant's own: two in three have an assignee, one in two a due
     date."""
     with tenant_context(tenant.id):
@@ -60,18 +74,28 @@ def new_tasks(tenant: SeededTenant, number: int, rng: random.Random) -> NewTasks
             }
             for n, text in enumerate(rng.choices(texts, k=number))
         )
-        return NewTasks(tenant, people[0], items, Mark.now())
+        return Batch(tenant, people[0], items, Mark.now())
 
 
-def changes(tenant: SeededTenant, number: int, rng: random.Random) -> Changes:
-    """Another title and another priority for some tasks of a tenant, or all if it has fewer."""
+def changes(tenant: SeededTenant, number: int, rng: random.Random) -> Batch:
+    """Another title and another priority for some tasks of a tenant, in no order, or for all if it
+    has fewer."""
     with tenant_context(tenant.id):
         rows = list(_rows().values_list("id", "priority"))
         items = tuple(
             {"id": pk, "title": f"Renamed {pk}", "priority": Priority((priority + 1) % 4)}
             for pk, priority in rng.sample(rows, min(number, len(rows)))
         )
-        return Changes(tenant, _people(tenant.id)[0], items, Mark.now())
+        return Batch(tenant, _people(tenant.id)[0], items, Mark.now())
+
+
+def numbers_for(project_ids: Iterable[int]) -> dict[int, Iterator[int]]:
+    """The next numbers of each project for a task each. One statement for each project."""
+    wanted = Counter(project_ids)
+    return {
+        project_id: count(numbers_take(project_id=project_id, count=wanted[project_id]))
+        for project_id in sorted(wanted)
+    }
 
 
 def draw_with(data: Seeded, tasks: int, rng: random.Random) -> SeededTenant:

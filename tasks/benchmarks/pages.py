@@ -39,10 +39,10 @@ class PagePair(Pair):
         depth = int(tenant.tasks * self.depth_ratio * rng.uniform(0.95, 1.05))
         depth = min(depth, tenant.tasks - PAGE)  # what is read must be as much at each size
         with tenant_context(tenant.id):
-            last = _last_before(depth) if depth else None
+            last = last_before(depth) if depth else None
         if last is None:
             return tenant, 0, None, _request()
-        return tenant, last.place, NEWEST_FIRST.key(last), _request(p=str(last.created_at))
+        return tenant, last.place, NEWEST_FIRST.key(last), _request(cursor=drf_cursor(last))
 
     @variant(efficient=True)
     def keyset(self, tenant: SeededTenant, depth: int, key: Any, request: Request) -> list[Task]:
@@ -122,7 +122,7 @@ class LastPage(PagePair):
     depth_ratio = 0.95
 
 
-def _last_before(depth: int) -> Any:
+def last_before(depth: int) -> Any:
     """The task behind which a page begins, with its `place`: from so deep on, the first one whose
     follower has another time, because DRF's cursors say nothing else of a row."""
     rows = task_list().order_by("-created_at", "-id")
@@ -135,7 +135,10 @@ def _last_before(depth: int) -> Any:
         place += 1
 
 
-def _request(**place: str) -> Request:
-    """A request with the cursor that DRF gives out behind a place, or without one."""
-    cursor = {"cursor": b64encode(urlencode(place).encode()).decode()} if place else {}
-    return Request(APIRequestFactory().get("/", cursor, headers={"host": "localhost"}))
+def drf_cursor(place: Any) -> str:
+    """The cursor that DRF gives out behind a task, which says nothing but its time."""
+    return b64encode(urlencode({"p": str(place.created_at)}).encode()).decode()
+
+
+def _request(**query: str) -> Request:
+    return Request(APIRequestFactory().get("/", query, headers={"host": "localhost"}))

@@ -11,17 +11,11 @@ import random
 from functools import cache
 from typing import Any
 
-from django.http import QueryDict
-
 from perf import claim, pair, variant
 from projects.models import Project
-from taskproject.api.pagination import Place, page_statement_of
-from taskproject.api.projection import projection_of
 from taskproject.db.context import tenant_context
 from taskproject.db.statements import Statement, run
 from taskproject.tenancy import credentials
-from tasks.api.listings import TASKS as LISTING
-from tasks.api.serializers import TaskSerializer
 from tasks.benchmarks.clients import (
     API,
     NO_CACHE,
@@ -32,6 +26,7 @@ from tasks.benchmarks.clients import (
     asked,
 )
 from tasks.benchmarks.datasets import TASKS
+from tasks.benchmarks.listed import page_statement
 from tasks.benchmarks.traces import Mark, traces
 from tasks.models import LIVE, Task
 
@@ -96,17 +91,13 @@ class RestPage(ReadPair):
         if recalled[0] is None or recalled[2] is None or not recalled[2].granted:
             raise RuntimeError("The token is not known any more.")
         with tenant_context(tenant_id):
-            ((rows, *_),) = run(_page_statement(), {})
+            ((rows, *_),) = run(_first_page(), {})
         return b'{"results":[%b]}' % (rows or b"")
 
 
 @cache
-def _page_statement() -> Statement:
-    projection = projection_of(TaskSerializer)
-    if projection is None:
-        raise TypeError("A task has a field that PostgreSQL can't write.")
-    choice = LISTING.choose(QueryDict(), actor_id=0)
-    return page_statement_of(choice, Place(), limit=50, projection=projection).statement
+def _first_page() -> Statement:
+    return page_statement()
 
 
 @pair(

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import random
-from typing import Any, Final
+from dataclasses import dataclass
+from typing import Any
 
 from perf import claim, pair, variant
 from projects.models import Project
@@ -11,11 +12,49 @@ from taskproject.db.context import tenant_context
 from taskproject.tenancy.models import User
 from tasks.benchmarks.clients import API, STOCK, Asked, RestPair, asked
 from tasks.benchmarks.datasets import TASKS
-from tasks.benchmarks.material import NewTasks, new_tasks
-from tasks.benchmarks.traces import traces
+from tasks.benchmarks.material import Batch, BatchPair, new_tasks
+from tasks.benchmarks.traces import ClearedPair
 from tasks.models import Priority
 
-NUMBER: Final = 100
+
+@dataclass(frozen=True, slots=True)
+class Posted:
+    """New tasks, and the requests that make them: in one, in one for each, in one to DRF."""
+
+    new: Batch
+    whole: Asked
+    single: tuple[Asked, ...]
+    many: Asked
+
+
+class RestBatchPair(RestPair, BatchPair):
+    """So many new tasks of a tenant, from requests whose bodies are ready."""
+
+    tables = ("task", "event", "project")
+
+    def arguments(self, rng: random.Random) -> tuple[Posted]:
+        caller = self.caller(self.data.draw(rng))
+        new = new_tasks(caller.tenant, self.number, rng)
+        items = named_items(new)
+        whole = asked(caller, "POST", caller.at(API, "bulk/create/"), sends={"items": items})
+        single = tuple(asked(caller, "POST", caller.at(API), sends=each) for each in items)
+        many = asked(caller, "POST", caller.at(STOCK, "many/"), sends=items)
+        return (Posted(new, whole, single, many),)
+
+    @variant(efficient=True)
+    def one_request(self, posted: Posted) -> None:
+        """One request to bulk/create/, which checks all, and writes by one statement."""
+        self._sent(posted.new, posted.whole)
+
+    @variant()
+    def many_true(self, posted: Posted) -> None:
+        """One request to a ModelSerializer of DRF with many=True."""
+        self._sent(posted.new, posted.many)
+
+    def _sent(self, new: Batch, *requests: Asked) -> None:
+        self._done = new
+        for each in requests:
+            self.answer(each, status=201)
 
 
 @pair(
@@ -30,7 +69,7 @@ NUMBER: Final = 100
     tags=("batches", "rest", "writes"),
     writes=True,
 )
-class RestBatch(RestPair):
+class RestBatch(RestBatchPair):
     """Without COMMIT: a request for each task would wait for the disk as often."""
 
     claims = (
@@ -39,45 +78,35 @@ class RestBatch(RestPair):
         claim.faster("one_request", than="request_each", by=4, at=10_000),
         claim.faster("one_request", than="many_true", by=8, at=10_000),
     )
-
-    tables = ("task", "event", "project")
-    _new: NewTasks
-
-    def arguments(self, rng: random.Random) -> tuple[Any, ...]:
-        caller = self.caller(self.data.draw(rng))
-        new = new_tasks(caller.tenant, NUMBER, rng)
-        items = _items(new)
-        whole = asked(caller, "POST", caller.at(API, "bulk/create/"), sends={"items": items})
-        single = [asked(caller, "POST", caller.at(API), sends=each) for each in items]
-        many = asked(caller, "POST", caller.at(STOCK, "many/"), sends=items)
-        return new, whole, single, many
-
-    @variant(efficient=True)
-    def one_request(self, new: NewTasks, whole: Asked, single: list[Asked], many: Asked) -> None:
-        """One request to bulk/create/, which checks all, and writes by one statement."""
-        self._sent(new, [whole])
+    number = 100
 
     @variant()
-    def request_each(self, new: NewTasks, whole: Asked, single: list[Asked], many: Asked) -> None:
+    def request_each(self, posted: Posted) -> None:
         """One request for each task."""
-        self._sent(new, single)
-
-    @variant()
-    def many_true(self, new: NewTasks, whole: Asked, single: list[Asked], many: Asked) -> None:
-        """One request to a ModelSerializer of DRF with many=True."""
-        self._sent(new, [many])
-
-    def state(self) -> Any:
-        with tenant_context(self._new.tenant.id):
-            return traces(self._new.mark)
-
-    def _sent(self, new: NewTasks, requests: list[Asked]) -> None:
-        self._new = new
-        for each in requests:
-            self.answer(each, status=201)
+        self._sent(posted.new, *posted.single)
 
 
-def _items(new: NewTasks) -> list[dict[str, Any]]:
+@pair(
+    "tasks.rest_batch_1000",
+    title="Making 1,000 tasks over REST",
+    dataset=TASKS,
+    page="large-batches",
+    caveat="TODO",
+    sizes=(100_000,),
+    tags=("batches", "rest", "writes", "large"),
+    writes=True,
+)
+class RestBatch1000(ClearedPair, RestBatchPair):
+    """As many as a request may have."""
+
+    claims = (
+        claim.queries("one_request", 5),
+        claim.faster("one_request", than="many_true", by=10, at=100_000),
+    )
+    number = 1_000
+
+
+def named_items(new: Batch) -> list[dict[str, Any]]:
     """The items as a client sends them: with names in place of ids."""
     with tenant_context(new.tenant.id):
         projects = dict(Project.objects.values_list("id", "key"))

@@ -7,25 +7,22 @@ from collections.abc import Iterable
 from typing import Any, Final
 
 from django.db.models import QuerySet
-from django.http import QueryDict
 from msgspec import json
 from rest_framework.renderers import JSONRenderer
 
 from perf import claim, pair, variant
-from taskproject.api.pagination import Place, page_statement_of
-from taskproject.api.projection import PageStatement, projection_of
 from taskproject.db.context import tenant_context
 from taskproject.db.names import attach_names, named
 from taskproject.db.statements import run
 from tasks.api.listings import TASKS as LISTING
 from tasks.api.serializers import TaskSerializer
 from tasks.benchmarks.datasets import TASKS, SeededTenant
+from tasks.benchmarks.listed import PAGE, page_statement
 from tasks.benchmarks.tenants import TenantPair
 from tasks.models import LIVE, Priority, Status, Task
 from tasks.reference.stock import StockTaskSerializer
 from tasks.selectors import TASK_SORTS, task_list
 
-PAGE: Final = 50
 LONG_PAGE: Final = 200
 CHUNK: Final = 500
 NEWEST_FIRST: Final = TASK_SORTS["-created"]
@@ -100,7 +97,7 @@ class JsonPage(TenantPair):
     def by_postgresql(self, tenant: SeededTenant) -> bytes:
         """The service's way: PostgreSQL writes the JSON, by a prepared statement."""
         with tenant_context(tenant.id):
-            ((body, *_),) = run(_page_statement().statement, {})
+            ((body, *_),) = run(page_statement(), {})
         return b"[" + (body or b"") + b"]"
 
     @variant()
@@ -149,13 +146,13 @@ class PreparedStatement(TenantPair):
     def prepared(self, tenant: SeededTenant) -> bytes | None:
         """Prepared on the connection: its name and the tenant are sent."""
         with tenant_context(tenant.id):
-            return run(_page_statement().statement, {})[0][0]
+            return run(page_statement(), {})[0][0]
 
     @variant()
     def sent_anew(self, tenant: SeededTenant) -> bytes | None:
         """The same text through Django's cursor: parsed and planned each time."""
         with tenant_context(tenant.id):
-            return run(_page_statement().statement, {}, prepare=False)[0][0]
+            return run(page_statement(), {}, prepare=False)[0][0]
 
 
 @pair(
@@ -192,14 +189,6 @@ def _long_page() -> QuerySet[Task]:
 
 def _needed(page: Iterable[Task]) -> list[Row]:
     return [(task.pk, task.number, task.title, task.status, task.created_at) for task in page]
-
-
-def _page_statement() -> PageStatement:
-    choice = LISTING.choose(QueryDict(), actor_id=0)
-    projection = projection_of(TaskSerializer)
-    if projection is None:
-        raise TypeError("A task has a field that PostgreSQL can't write.")
-    return page_statement_of(choice, Place(), limit=PAGE, projection=projection)
 
 
 def _all_rows() -> QuerySet[Task, tuple[Any, ...]]:

@@ -12,6 +12,7 @@ from perf import claim, pair, variant
 from taskproject.db.context import tenant_context
 from tasks.benchmarks.datasets import TASKS, SeededTenant
 from tasks.benchmarks.material import array_text
+from tasks.benchmarks.tenants import rows_of
 from tasks.benchmarks.traces import WritingPair
 
 ROWS: Final = 1_000
@@ -96,9 +97,7 @@ class IndexWriteCost(WritingPair):
 
     def state(self) -> Any:
         table, tenant = self._last
-        with tenant_context(tenant.id), connection.cursor() as cursor:
-            cursor.execute(_on(table, _INSERTED), [tenant.id, self._first_id])
-            return cursor.fetchall()
+        return rows_of(tenant, _on(table, _INSERTED), [tenant.id, self._first_id])
 
     def _insert(self, table: str, tenant: SeededTenant, columns: list[str]) -> None:
         self._last = table, tenant
@@ -107,9 +106,7 @@ class IndexWriteCost(WritingPair):
 
 
 def _last_id(tenant: SeededTenant) -> int:
-    with tenant_context(tenant.id), connection.cursor() as cursor:
-        cursor.execute(_on(_NAMED, _LAST_ID), [tenant.id])
-        return int(cursor.fetchone()[0])
+    return int(rows_of(tenant, _on(_NAMED, _LAST_ID), [tenant.id])[0][0])
 
 
 def _on(table: str, statement: str) -> str:

@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 
 from django.db import transaction
 from rest_framework import serializers
-from rest_framework.pagination import CursorPagination
+from rest_framework.pagination import BasePagination, CursorPagination, LimitOffsetPagination
 from rest_framework.parsers import JSONParser
 from rest_framework.permissions import SAFE_METHODS
 from rest_framework.renderers import JSONRenderer
@@ -69,9 +69,10 @@ class StockTaskSerializer(serializers.ModelSerializer[Task]):
 
 
 class StockPagination(CursorPagination):
-    """Fifty tasks, the newest first."""
+    """Fifty tasks, or `limit`, the newest first."""
 
     page_size = 50
+    page_size_query_param = "limit"
     ordering = ("-created_at", "-id")
 
 
@@ -80,7 +81,7 @@ class StockTaskViewSet(RateLimitedView, ModelViewSet[Task]):
 
     queryset = Task.objects.filter(LIVE).select_related("project", "assignee", "creator")
     serializer_class = StockTaskSerializer
-    pagination_class = StockPagination
+    pagination_class: type[BasePagination] = StockPagination
     parser_classes = (JSONParser,)
     renderer_classes = (JSONRenderer,)
 
@@ -133,3 +134,10 @@ class StockTaskViewSet(RateLimitedView, ModelViewSet[Task]):
             project_id=task.project_id,
             changes=changes,
         )
+
+
+class StockOffsetTaskViewSet(StockTaskViewSet):
+    """The same by LIMIT and OFFSET, and with their number, as DRF's other paginations have it."""
+
+    queryset = StockTaskViewSet.queryset.order_by("-created_at", "-id")
+    pagination_class = LimitOffsetPagination

@@ -6,7 +6,7 @@ from typing import Any
 
 from django.urls import include, path
 
-from tasks.reference.stock import StockTaskViewSet
+from tasks.reference.stock import StockOffsetTaskViewSet, StockTaskViewSet
 
 _ONE: Any = {"get": "retrieve", "patch": "partial_update"}
 
@@ -18,6 +18,10 @@ urlpatterns = [
     path(
         "stock/v1/tenants/<slug:tenant>/tasks/many/",
         StockTaskViewSet.as_view({"post": "create_many"}),
+    ),
+    path(
+        "stock/v1/tenants/<slug:tenant>/tasks/by-offset/",
+        StockOffsetTaskViewSet.as_view({"get": "list"}),
     ),
     path("stock/v1/tenants/<slug:tenant>/tasks/<int:pk>/", StockTaskViewSet.as_view(_ONE)),
     path("", include("taskproject.urls")),
