@@ -1,37 +1,24 @@
-"""Parts become lines: with boxes and colour for a terminal, or aligned and plain for all else."""
+"""Parts become lines: with boxes and colour for a terminal, or aligned and plain for all else.
+
+Where rich is not installed, as beside the service alone, all is plain.
+"""
 
 from __future__ import annotations
 
-import io
 import os
 import shutil
 import textwrap
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from importlib.util import find_spec
 from itertools import pairwise
 from typing import Final, TextIO
 
-from rich import box
-from rich.cells import cell_len, set_cell_size
-from rich.console import Console
-from rich.padding import Padding
-from rich.table import Table as RichTable
-from rich.text import Text
-
-from perf.report.parts import Heading, Line, Part, Table, Tone, Verbatim
-from perf.report.texts import printable
+from perf.report.parts import Heading, Line, Part, Table, Verbatim, is_apart
+from perf.report.texts import cells, cut, printable
 
 PLAIN_WIDTH: Final = 160
 NARROWEST: Final = 40
-_STYLES: Final = {
-    Tone.PLAIN: "",
-    Tone.GOOD: "green",
-    Tone.BAD: "bold red",
-    Tone.UNSURE: "yellow",
-    Tone.SAME: "cyan",
-    Tone.QUIET: "dim",
-    Tone.STRONG: "bold",
-}
 _GAP: Final = "  "
 _LEAST: Final = 8  # what is left of a cell that is cut
 
@@ -47,7 +34,7 @@ class Look:
     @classmethod
     def of(cls, stream: TextIO) -> Look:
         """What suits a stream. NO_COLOR is heeded, see https://no-color.org."""
-        if not stream.isatty():
+        if not stream.isatty() or find_spec("rich") is None:
             return cls()
         width = shutil.get_terminal_size((100, 24)).columns
         return cls(max(width, NARROWEST), terminal=True, color=not os.environ.get("NO_COLOR"))
@@ -55,72 +42,11 @@ class Look:
 
 def paint(parts: Iterable[Part], look: Look) -> str:
     """The parts as text that ends with a line break."""
-    return _boxed(parts, look) if look.terminal else _plain(parts, look.width)
+    if look.terminal:
+        from perf.report.boxes import boxed
 
-
-def _is_apart(before: Part | None, part: Part | None) -> bool:
-    if isinstance(part, Table):
-        return isinstance(before, Line | Table)
-    return before is not None and isinstance(part, Heading)
-
-
-# In boxes
-
-
-def _boxed(parts: Iterable[Part], look: Look) -> str:
-    console = Console(
-        file=io.StringIO(),
-        force_terminal=True,
-        width=look.width,
-        color_system="standard" if look.color else None,
-        no_color=not look.color,
-        highlight=False,
-        emoji=False,
-        markup=False,
-        legacy_windows=False,
-    )
-    with console.capture() as captured:
-        for before, each in pairwise((None, *parts)):
-            if _is_apart(before, each):
-                console.print()
-            _print(console, each)
-    return "\n".join(line.rstrip() for line in captured.get().splitlines()) + "\n"
-
-
-def _print(console: Console, part: Part | None) -> None:
-    match part:
-        case Heading(text):
-            console.print(Text(printable(text), style="bold"))
-        case Line(text, tone, key):
-            console.print(_grid(key, Text(printable(text), style=_STYLES[tone])))
-        case Verbatim(text):
-            console.print(Padding(Text(printable(text), overflow="fold"), (0, 0, 0, 4)))
-        case Table():
-            console.print(_rich_table(part))
-
-
-def _grid(key: str, text: Text) -> RichTable | Text:
-    if not key:
-        return text
-    grid = RichTable.grid(padding=(0, 2, 0, 0))
-    grid.add_column(no_wrap=True)
-    grid.add_column(overflow="fold")
-    grid.add_row(Text("  " + printable(key), style="bold"), text)
-    return grid
-
-
-def _rich_table(found: Table) -> RichTable:
-    drawn = RichTable(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 1, 0, 0))
-    for column in found.columns:
-        drawn.add_column(
-            Text(column.title),
-            justify="right" if column.right else "left",
-            overflow="fold",
-            no_wrap=not column.may_shrink,
-        )
-    for row in found.rows:
-        drawn.add_row(*(Text(printable(each.text), style=_STYLES[each.tone]) for each in row))
-    return drawn
+        return boxed(parts, look.width, color=look.color)
+    return _plain(parts, look.width)
 
 
 # Plain
@@ -129,7 +55,7 @@ def _rich_table(found: Table) -> RichTable:
 def _plain(parts: Iterable[Part], width: int) -> str:
     lines: list[str] = []
     for before, part in pairwise((None, *parts)):
-        if _is_apart(before, part):
+        if is_apart(before, part):
             lines.append("")
         lines += (each.rstrip() for each in _plain_lines(part, width))
     return "\n".join(lines) + "\n"
@@ -175,11 +101,11 @@ def _folded(line: str, width: int) -> Iterator[str]:
 
 
 def _aligned(found: Table, width: int) -> Iterator[str]:
-    cells = [[column.title.upper() for column in found.columns]]
-    cells += [[_single_line(each.text) for each in row] for row in found.rows]
-    widths = [max(cell_len(row[at]) for row in cells) for at in range(len(found.columns))]
+    lines = [[column.title.upper() for column in found.columns]]
+    lines += [[_single_line(each.text) for each in row] for row in found.rows]
+    widths = [max(cells(row[at]) for row in lines) for at in range(len(found.columns))]
     _shrink(found, widths, width)
-    for row in cells:
+    for row in lines:
         yield _GAP.join(_placed(row, widths, [each.right for each in found.columns]))
 
 
@@ -200,6 +126,6 @@ def _shrink(found: Table, widths: list[int], width: int) -> None:
 
 def _placed(row: Sequence[str], widths: Sequence[int], right: Sequence[bool]) -> Iterator[str]:
     for text, width, is_right in zip(row, widths, right, strict=True):
-        shown = text if cell_len(text) <= width else set_cell_size(text, width - 1) + "…"
-        padding = " " * (width - cell_len(shown))
+        shown = text if cells(text) <= width else cut(text, width - 1) + "…"
+        padding = " " * (width - cells(shown))
         yield padding + shown if is_right else shown + padding

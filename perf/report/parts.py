@@ -93,3 +93,10 @@ def table(columns: Iterable[Column], rows: Iterable[Iterable[Cell | str]]) -> Ta
     """A table whose cells may be given as plain texts."""
     filled = (tuple(each if isinstance(each, Cell) else Cell(each) for each in row) for row in rows)
     return Table(tuple(columns), tuple(filled))
+
+
+def is_apart(before: Part | None, part: Part | None) -> bool:
+    """Whether an empty line stands between the two."""
+    if isinstance(part, Table):
+        return isinstance(before, Line | Table)
+    return before is not None and isinstance(part, Heading)
