@@ -50,6 +50,7 @@ class Node:
     loops: int | None = None
     searches: int | None = None  # descents of the index, in all loops; PostgreSQL 18 tells
     buffers: Buffers | None = None
+    disabled: bool = False  # by a setting such as enable_seqscan; PostgreSQL 18 tells
     wal_bytes: int = 0  # with those below it; counted where it was asked for
     part: str | None = None  # as EXPLAIN names a part of its own: "CTE made"
     cte: str | None = None  # whose rows a CTE Scan reads
@@ -285,6 +286,7 @@ def _node(found: dict[str, Any]) -> Node:
         removed=found.get("Rows Removed by Filter"),
         loops=found.get("Actual Loops"),
         searches=found.get("Index Searches"),
+        disabled=found.get("Disabled", False),
         wal_bytes=found.get("WAL Bytes", 0),
         part=found.get("Subplan Name"),
         cte=found.get("CTE Name"),

@@ -96,6 +96,11 @@ class _PreparedCursor:
         self._statement = statement
         self.rows: list[Row] = []
 
+    @property
+    def rowcount(self) -> int:
+        """How many rows are there, as other cursors tell it."""
+        return len(self.rows)
+
     def execute(self, sql: str, params: Any, many: bool, context: Any) -> None:
         with self._connection.wrap_database_errors:
             if sql.endswith(self._statement.text):

@@ -71,8 +71,8 @@ def asked(
 
 
 class RestPair(WritingPair):
-    """A pair of requests. They are not limited and not logged, and keep their connection, which
-    Django gives back otherwise: some stand in a transaction that is rolled back.
+    """A pair of requests. They are not limited, logged or monitored, and keep their connection,
+    which Django gives back otherwise: some stand in a transaction that is rolled back.
 
     Not measured without Redis, where each request asks the database whom its token speaks for.
     """
@@ -94,6 +94,7 @@ class RestPair(WritingPair):
                 SECURE_SSL_REDIRECT=False,
                 RATE_LIMIT_TOKEN_PER_MINUTE=1_000_000,
                 RATE_LIMIT_TENANT_PER_MINUTE=1_000_000,
+                PERF_MONITOR={"ENABLED": False},
             )
         )
         for signal in (request_started, request_finished):
