@@ -1,4 +1,4 @@
-"""Runs of the lab in the admin: a list, and each with its page. Nothing can be changed here."""
+"""Runs of the lab and looks at the database in the admin. Nothing can be changed here."""
 
 from __future__ import annotations
 
@@ -8,13 +8,15 @@ from typing import Any
 from django.contrib import admin
 from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import render
 from django.urls import URLPattern, path
 from django.utils.csp import CSP
 from django.views.decorators.clickjacking import xframe_options_sameorigin
 from django.views.decorators.csp import csp_override
 
-from perf import history, listed
-from perf.models import BenchmarkRun
+from perf import history, listed, looks
+from perf.looks import PAGES
+from perf.models import BenchmarkRun, StatisticsSnapshot
 from perf.report import html
 from perf.report.documents import DocumentError
 
@@ -27,9 +29,40 @@ _PAGE_CSP: dict[str, Collection[str] | str] = {
 }
 
 
+class ReadByTheFewAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
+    """For superusers: what is told is of the whole installation. Nothing can be changed."""
+
+    sortable_by = ()
+    list_per_page = 50
+    show_full_result_count = False
+    actions = None
+
+    def history_view(self, request: HttpRequest, object_id: str, extra_context: Any = None) -> Any:
+        # Django looks for the row first, and so tells anybody whether there is one.
+        if not self.has_view_permission(request):
+            raise PermissionDenied
+        return super().history_view(request, object_id, extra_context)
+
+    def has_module_permission(self, request: HttpRequest) -> bool:
+        return self.has_view_permission(request)
+
+    def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        user: Any = request.user
+        return bool(user.is_active and user.is_superuser)
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+
 @admin.register(BenchmarkRun)
-class BenchmarkRunAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
-    """For superusers: runs tell of the whole installation."""
+class BenchmarkRunAdmin(ReadByTheFewAdmin):
+    """Runs of the lab, each with its page."""
 
     list_display = (
         "id",
@@ -50,10 +83,6 @@ class BenchmarkRunAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
     )
     readonly_fields = ("noise",)
     ordering = ("-id",)
-    sortable_by = ()
-    list_per_page = 50
-    show_full_result_count = False
-    actions = None
 
     @admin.display(description="noise floor")
     def noise(self, run: BenchmarkRun) -> str:
@@ -68,12 +97,6 @@ class BenchmarkRunAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
     def get_object(self, request: HttpRequest, object_id: str, from_field: Any = None) -> Any:
         # PostgreSQL has no text with a NUL in it, and so no run.
         return None if "\0" in object_id else super().get_object(request, object_id, from_field)
-
-    def history_view(self, request: HttpRequest, object_id: str, extra_context: Any = None) -> Any:
-        # Django looks for the row first, and so tells anybody whether there is one.
-        if not self.has_view_permission(request):
-            raise PermissionDenied
-        return super().history_view(request, object_id, extra_context)
 
     def get_urls(self) -> list[URLPattern]:
         page = self.admin_site.admin_view(self.page)
@@ -94,21 +117,59 @@ class BenchmarkRunAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
             raise Http404(f"There is no run {run_id} in {history.folder()}.") from error
         return _framed(request, html.render(run))
 
-    def has_module_permission(self, request: HttpRequest) -> bool:
-        return self.has_view_permission(request)
 
-    def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        user: Any = request.user
-        return bool(user.is_active and user.is_superuser)
+@admin.register(StatisticsSnapshot)
+class StatisticsSnapshotAdmin(ReadByTheFewAdmin):
+    """Snapshots, and pages of what PostgreSQL says of the database.
 
-    def has_add_permission(self, request: HttpRequest) -> bool:
-        return False
+    All but one are made of the look that was kept with the newest snapshot, so that opening them
+    asks PostgreSQL nothing. The one of live activity asks what costs little.
+    """
 
-    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
+    list_display = ("taken_at", "database", "statements", "tables", "kilobytes")
+    ordering = ("-taken_at",)
+    fields = ("taken_at", "database", "system_id", "version_num", "statements", "tables")
+    change_list_template = "admin/perf/statisticssnapshot/change_list.html"
 
-    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
+    @admin.display(description="KiB")
+    def kilobytes(self, snapshot: StatisticsSnapshot) -> str:
+        """How large it is, compressed."""
+        return f"{snapshot.size_bytes / 1024:,.0f}"
+
+    def get_queryset(self, request: HttpRequest) -> Any:
+        return super().get_queryset(request).defer("sample")
+
+    def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> Any:
+        return super().changelist_view(
+            request, {**(extra_context or {}), "pages": PAGES, "page": ""}
+        )
+
+    def get_urls(self) -> list[URLPattern]:
+        view = self.admin_site.admin_view
+        return [
+            path("look/<slug:page>/", view(self.look), name="perf_look"),
+            path("look/<slug:page>/page/", view(self.page), name="perf_look_page"),
+            *super().get_urls(),
+        ]
+
+    def look(self, request: HttpRequest, page: str) -> HttpResponse:
+        """A page of the admin with the page in it. Raises `Http404` for one that there is not."""
+        if not self.has_view_permission(request) or page not in PAGES:
+            raise Http404
+        context = {
+            **self.admin_site.each_context(request),
+            "title": PAGES[page].title,
+            "opts": self.opts,
+            "pages": PAGES,
+            "page": page,
+        }
+        return render(request, "admin/perf/statisticssnapshot/look.html", context)
+
+    def page(self, request: HttpRequest, page: str) -> HttpResponse:
+        """What stands in the frame. Raises `Http404` for a page that there is not."""
+        if not self.has_view_permission(request) or page not in PAGES:
+            raise Http404
+        return _framed(request, looks.page(PAGES[page]))
 
 
 @csp_override(_PAGE_CSP)

@@ -26,3 +26,82 @@ class BenchmarkRun(models.Model):
 
     def __str__(self) -> str:
         return self.id
+
+
+class StatisticsSnapshot(models.Model):
+    """PostgreSQL's counters as they stood once: two of them make a window."""
+
+    taken_at = models.DateTimeField(unique=True)
+    system_id = models.CharField(max_length=40)  # of the server; another one's are not compared
+    database = models.CharField(max_length=63)
+    version_num = models.PositiveIntegerField()
+    statements = models.PositiveIntegerField()
+    tables = models.PositiveIntegerField()
+    size_bytes = models.PositiveIntegerField()
+    figures = models.JSONField()  # what is drawn; see pgstat.series
+    sample = models.BinaryField()  # see pgstat.packing
+
+    class Meta:
+        db_table = "perf_snapshot"
+        verbose_name = "snapshot of statistics"
+        verbose_name_plural = "snapshots of statistics"
+
+    def __str__(self) -> str:
+        return f"{self.taken_at:%Y-%m-%d %H:%M:%S}"
+
+
+class StatementText(models.Model):
+    """What a query identifier stands for: PostgreSQL may forget it before a window ends."""
+
+    queryid = models.BigIntegerField(primary_key=True)
+    text = models.TextField()
+    first_seen_at = models.DateTimeField()
+    last_seen_at = models.DateTimeField(db_index=True)  # for retention
+
+    class Meta:
+        db_table = "perf_statement"
+
+    def __str__(self) -> str:
+        return str(self.queryid)
+
+
+class StatisticsLook(models.Model):
+    """The whole look at a database that came with its newest snapshot: pages show it, and so ask
+    PostgreSQL nothing."""
+
+    database = models.CharField(primary_key=True, max_length=63)
+    made_at = models.DateTimeField()
+    document = models.BinaryField()  # compressed JSON
+
+    class Meta:
+        db_table = "perf_look"
+
+    def __str__(self) -> str:
+        return self.database
+
+
+class PgstatAction(models.Model):
+    """What somebody did to a session of the database, and why. Only ever added to."""
+
+    class Outcome(models.TextChoices):
+        CANCELLED = "cancelled"  # PostgreSQL has sent the signal
+        REFUSED = "refused"
+
+    at = models.DateTimeField(auto_now_add=True)
+    who = models.CharField(max_length=150)  # a user of the admin, or of the operating system
+    database = models.CharField(max_length=63)
+    pid = models.PositiveIntegerField()
+    role = models.CharField(max_length=63, blank=True)  # unknown of a session that was not there
+    application = models.CharField(max_length=64, blank=True)
+    query = models.TextField(blank=True)  # cut, and without values
+    reason = models.CharField(max_length=500)
+    outcome = models.CharField(max_length=9, choices=Outcome)
+    refusal = models.TextField(blank=True)
+
+    class Meta:
+        db_table = "perf_action"
+        verbose_name = "action on a session"
+        verbose_name_plural = "actions on sessions"
+
+    def __str__(self) -> str:
+        return f"{self.at:%Y-%m-%d %H:%M:%S} {self.pid} {self.outcome}"

@@ -98,8 +98,36 @@ PERF_DIR = LOCAL_DIR / "perf"
 PERF_BASELINE = BASE_DIR / ".ci" / "benchmark-baseline.json"
 # The lab empties PostgreSQL's buffers as it, when asked to.
 PERF_SUPERUSER_URL = EMBEDDED.superuser if EMBEDDED else ""
+# `pgstat` looks through it: a role that sees more than the application's.
+DATABASE_STATS_URL = env.secret("DATABASE_STATS_URL", PERF_SUPERUSER_URL)
+# What all web processes together may open.
+PERF_DEMANDED_CONNECTIONS = WEB_WORKERS * _pool_max_size
+# Findings of `pgstat health` that are meant: docs/indexes.md says of each why.
+PERF_IGNORE = [
+    {
+        "check": "IX4",
+        "object": f"{name}_fk",
+        "reason": "memberships are deactivated, and deleted with their tenant only",
+        "until": "2028-12-31",
+    }
+    for name in (
+        *("api_token_user", "comment_author", "event_actor"),
+        *("project_lead", "task_assignee", "task_creator"),
+    )
+]
 # A checkout in another folder finds the servers of this one by it.
 PERF_ENVIRONMENT = {"LOCAL_DIR": str(LOCAL_DIR)}
+PERF_MONITOR: dict[str, Any] = {
+    "ENABLED": env.boolean("QUERY_MONITOR", True),
+    "SLOW_MS": env.integer("QUERY_MONITOR_SLOW_MS", 100, minimum=0, maximum=3_600_000),
+    "TENANT": "taskproject.telemetry.tenant_of",
+    # What all apps ask through: it is the caller that one wants to know.
+    "SKIP": (
+        *("taskproject.db", "taskproject.api", "taskproject.telemetry", "taskproject.browsers"),
+        *("taskproject.tenancy.scoping", "taskproject.tenancy.api.viewsets"),
+        "taskproject.tenancy.middleware",
+    ),
+}
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 REDIS_URL = env.secret("REDIS_URL", EMBEDDED.redis if EMBEDDED else "")
@@ -142,6 +170,7 @@ INSTALLED_APPS = [
 ]
 MIDDLEWARE = [
     "taskproject.telemetry.TelemetryMiddleware",
+    "perf.monitor.middleware.QueryMonitor",
     "taskproject.api.lengths.LengthRequired",
     "django.middleware.security.SecurityMiddleware",
     "taskproject.tenancy.middleware.TenantMiddleware",

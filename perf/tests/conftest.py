@@ -6,9 +6,13 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
+import psycopg
 import pytest
+from django.conf import settings
+from django.db import connection
 
 from perf.tests.lab import MODULE, Lab, ask
+from perf.tests.pgstat_fixture import library, nothing  # noqa: F401
 
 
 @pytest.fixture(scope="session")
@@ -36,3 +40,21 @@ def _fill(lab: Lab) -> None:
 def lab(application: str, tmp_path: Path) -> Lab:
     """The command, with a folder for its runs."""
     return Lab(tmp_path / "lab", application)
+
+
+@pytest.fixture(scope="session")
+def superuser_url() -> str:
+    """Who may make an extension, where the settings name somebody."""
+    if not (url := getattr(settings, "PERF_SUPERUSER_URL", "")):
+        pytest.skip("PERF_SUPERUSER_URL names no superuser")
+    return str(url)
+
+
+@pytest.fixture
+def statements(db: None, superuser_url: str) -> Iterator[None]:
+    """pg_stat_statements in the database of the tests."""
+    name = connection.settings_dict["NAME"]
+    with psycopg.connect(superuser_url, dbname=name, autocommit=True) as superuser:
+        superuser.execute("CREATE EXTENSION IF NOT EXISTS pg_stat_statements")
+        yield
+        superuser.execute("DROP EXTENSION pg_stat_statements")

@@ -48,9 +48,9 @@ def operator(olga: User) -> Client:
 
 
 def inner_pages(cast: Cast) -> list[str]:
-    """The pages of the platform that are about users, tenants and runs of the lab."""
+    """The pages of the platform that are about users, tenants and the lab."""
     return [
-        f"/admin/{path.format(object_id=pk, id=pk, run_id=pk)}"
+        f"/admin/{path.format(object_id=pk, id=pk, run_id=pk, page='health')}"
         for path, name in patterns(admin.site)
         for pk in (cast.alpha.pk if "/tenant/" in path else cast.bob.pk,)
         if name not in OPEN_TO_ALL and "autocomplete" not in path

@@ -13,17 +13,21 @@ from django.apps import apps
 from django.contrib import admin
 from django.db.models import Model
 
-from perf.models import BenchmarkRun
+from perf.models import BenchmarkRun, StatementText, StatisticsLook, StatisticsSnapshot
 from taskproject.tenancy.models import User
 from taskproject.tenancy.webadmin.options import LargeListAdmin, TenantModelAdmin
 from taskproject.tenancy.webadmin.sites import tenant_site
 from taskproject.tenancy.webadmin.tests.pages import filters, lists, page_of
 from tasks.models import TaskLabel
 
-WITHOUT_PAGES: Final = {TaskLabel: "edited as the labels of a task"}
+WITHOUT_PAGES: Final = {
+    TaskLabel: "edited as the labels of a task",
+    StatementText: "shown in the pages of a look",
+    StatisticsLook: "shown as pages of its own",
+}
 OUR_APPS: Final = ("tenancy", "projects", "tasks", "perf")
-# The lab is a library with a list of its own: of runs, of which there are hundreds.
-SMALL: Final = {BenchmarkRun}
+# The lab is a library with lists of its own: of hundreds of runs, of at most 3,000 snapshots.
+SMALL: Final = {BenchmarkRun, StatisticsSnapshot}
 NAME: Final = re.compile(r"\b[a-z_]+_(?:idx|uniq|tpk)\b")
 
 

@@ -1,0 +1,1 @@
+"""What PostgreSQL says of a database: reports, findings, snapshots. It only reads."""
