@@ -97,6 +97,8 @@ class Deltas:
     def window(self) -> Window:
         """The window as it is printed with each report."""
         until = self.after.taken_at.isoformat(timespec="seconds")
+        if not self.after.views:
+            return Window(None, until, "now", None)
         if self.before is None:
             since = _reset_at(self.after)
             return Window(

@@ -74,7 +74,9 @@ class Window:
 
     since: str | None
     until: str
-    source: str  # "snapshots", or "lifetime": since the statistics began
+    source: (
+        str  # "snapshots", "lifetime": since the statistics began, or "now": no counter was read
+    )
     seconds: float | None
     notes: tuple[str, ...] = ()
 

@@ -9,7 +9,9 @@ import msgspec
 import pytest
 
 from perf.pgstat.results import (
+    LINES,
     SCHEMA,
+    SQL,
     CheckResult,
     Column,
     Confidence,
@@ -18,6 +20,7 @@ from perf.pgstat.results import (
     Fix,
     Kind,
     Place,
+    Row,
     SectionResult,
     Severity,
     Status,
@@ -154,3 +157,20 @@ def test_a_database_without_findings_is_told_so():
 @pytest.mark.parametrize("render", [markdown.render, html.render])
 def test_a_report_says_what_helps(render: Any):
     assert "Update." in render(DOCUMENT)
+
+
+def test_what_is_long_stands_behind_the_figures():
+    long = Column("query", SQL, Kind.LABEL, "statement", "query")
+    lines = Column("origins", LINES, Kind.LABEL, "lines", "the monitor")
+    row: Row = {"query": "SELECT 1", "origins": ["GET a", "GET b"], "size": 8192}
+    section = replace(DOCUMENT.sections[0], columns=(long, lines, *COLUMNS), rows=(row,), checks=())
+
+    told = html.render(replace(DOCUMENT, sections=(section,)))
+
+    assert told.index("8 KiB") < told.index("<code>SELECT 1</code>") < told.index("GET a</div>")
+
+
+def test_what_reads_no_counters_has_no_window():
+    now = replace(DOCUMENT, window=Window(None, "2026-11-26T12:00:00+00:00", "now", None))
+
+    assert "As it was at 2026-11-26 12:00:00 UTC." in text.report(now, Look())

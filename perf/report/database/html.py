@@ -3,15 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from typing import Final
+from typing import Any, Final
 
-from perf.pgstat.results import CheckResult, Document, Finding, Kind, SectionResult, Series, Status
+from perf.pgstat.results import (
+    LINES,
+    SQL,
+    CheckResult,
+    Document,
+    Finding,
+    Kind,
+    SectionResult,
+    Series,
+    Status,
+)
 from perf.report.database import plots, values
 from perf.report.database.text import summary
 from perf.report.html import POLICY, STYLES
 from perf.report.html_tables import badge, table
 from perf.report.markup import Child, Markup, element
 
+LONG: Final = (SQL, LINES)
 _SIGNS: Final = {
     Status.OK: "✓",
     Status.FINDING: "✕",
@@ -146,18 +157,25 @@ def _section(section: SectionResult) -> Iterator[Child]:
     if not section.rows:
         yield element("p", "No rows.", class_="quiet")
         return
+    # What is long stands last, where it is not in the way of the figures.
+    columns = sorted(section.columns, key=lambda each: each.unit in LONG)
     yield table(
         f"{len(section.rows):,} rows" + _hidden(section),
         [
             element("span", each.key.replace("_", " "), title=f"{each.meaning} ({each.source})")
-            for each in section.columns
+            for each in columns
         ],
-        [
-            [values.value(row.get(each.key), each.unit) for each in section.columns]
-            for row in section.rows
-        ],
+        [[_cell(row.get(each.key), each.unit) for each in columns] for row in section.rows],
         words=any(each.kind is Kind.LABEL and each.unit == "text" for each in section.columns),
     )
+
+
+def _cell(found: Any, unit: str) -> Child:
+    if unit == SQL and found:
+        return element("code", str(found))
+    if isinstance(found, list):
+        return [element("div", str(each)) for each in found] or values.value(None, unit)
+    return values.value(found, unit)
 
 
 def _hidden(section: SectionResult) -> str:

@@ -90,6 +90,8 @@ def moment(text: str) -> str:
 
 def window(found: Window) -> str:
     """The window in a sentence."""
+    if found.source == "now":
+        return f"As it was at {moment(found.until)} UTC."
     if found.since is None:
         return "Counters are of all time since their statistics began, which nobody knows."
     length = f" ({duration(found.seconds)})" if found.seconds is not None else ""
