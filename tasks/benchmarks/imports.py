@@ -248,6 +248,8 @@ def _told(task: Task) -> Event:
 )
 class Import100(ImportPair):
     claims = (
+        claim.queries("service", 9),
+        claim.queries("copy_then_insert", 2),
         claim.faster("service", than="record_by_record", by=10, at=10_000),
         claim.faster("service", than="django_bulk_create", by=1.3, at=10_000),
     )
@@ -286,6 +288,7 @@ def _save_one(record: Record) -> None:
 )
 class Import10000(ClearedPair, ImportPair):
     claims = (
+        claim.queries("service", 12),
         claim.faster("service", than="django_bulk_create", by=1.3, at=100_000),
         claim.faster("service", than="copy_then_insert", by=0.5, at=100_000),
     )
