@@ -227,7 +227,10 @@ class Insert1000(InsertPair):
     title="Making 10,000 tasks",
     dataset=TASKS,
     page="large-batches",
-    caveat="TODO",
+    caveat=(
+        "A row costs what it costs in a batch of 1,000, by all ways: ten of those are as fast,"
+        " and hold their locks for a tenth of the time."
+    ),
     sizes=(100_000,),
     tags=("batches", "writes", "large"),
     writes=True,

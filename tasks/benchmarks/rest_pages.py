@@ -25,7 +25,10 @@ MEMBERS: Final = ("key", "title", "status")
     title="Page 10,000 over REST, or as deep a page as there is",
     dataset=TASKS,
     page="rest",
-    caveat="TODO",
+    caveat=(
+        "It makes depth cost nothing, and no page cheaper than the first one is. A tenant with a"
+        " few pages is as well served by OFFSET."
+    ),
     tags=("rest", "pagination"),
 )
 class RestDeepPage(RestPair):
@@ -105,7 +108,10 @@ def _cursor(caller: Caller, last: Task) -> str:
     title="Three members of a page of 50 over REST",
     dataset=TASKS,
     page="rest",
-    caveat="TODO",
+    caveat=(
+        "What is saved is PostgreSQL's: two of three names for each row. Most of a request is routing,"
+        " checks and middleware, whatever it shows."
+    ),
     tags=("rest", "columns"),
 )
 class RestFields(RestPair):
@@ -148,7 +154,10 @@ class RestFields(RestPair):
     title="A page of 25 with labels over REST",
     dataset=TASKS,
     page="rest",
-    caveat="TODO",
+    caveat=(
+        "A client that shows no labels should not ask for them: a page with them takes longer than"
+        " without."
+    ),
     tags=("rest", "n+1"),
 )
 class RestLabels(RestPair):
