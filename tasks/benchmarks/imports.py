@@ -241,7 +241,7 @@ def _told(task: Task) -> Event:
     "tasks.import_100",
     title="Importing a file of 100 tasks",
     dataset=TASKS,
-    page="large-batches",
+    page="imports",
     caveat=(
         "Seven of its nine statements are there for any file, however few its records are; the"
         " limit does without them, and without any check."
@@ -283,7 +283,7 @@ def _save_one(record: Record) -> None:
     "tasks.import_10000",
     title="Importing a file of 10,000 tasks",
     dataset=TASKS,
-    page="large-batches",
+    page="imports",
     caveat=(
         "One statement that finds all names by itself takes as long or less, where nothing has"
         " to be checked and no line can be wrong."
