@@ -16,7 +16,7 @@ from django.views.decorators.csp import csp_override
 
 from perf import history, listed, looks
 from perf.looks import PAGES
-from perf.models import BenchmarkRun, StatisticsSnapshot
+from perf.models import BenchmarkRun, PgstatAction, StatisticsSnapshot
 from perf.report import html
 from perf.report.documents import DocumentError
 
@@ -170,6 +170,14 @@ class StatisticsSnapshotAdmin(ReadByTheFewAdmin):
         if not self.has_view_permission(request) or page not in PAGES:
             raise Http404
         return _framed(request, looks.page(PAGES[page]))
+
+
+@admin.register(PgstatAction)
+class PgstatActionAdmin(ReadByTheFewAdmin):
+    """What was done to sessions of the database, by whom and why."""
+
+    list_display = ("at", "who", "pid", "role", "application", "outcome", "reason")
+    ordering = ("-at",)
 
 
 @csp_override(_PAGE_CSP)

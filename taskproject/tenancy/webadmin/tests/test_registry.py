@@ -13,7 +13,13 @@ from django.apps import apps
 from django.contrib import admin
 from django.db.models import Model
 
-from perf.models import BenchmarkRun, StatementText, StatisticsLook, StatisticsSnapshot
+from perf.models import (
+    BenchmarkRun,
+    PgstatAction,
+    StatementText,
+    StatisticsLook,
+    StatisticsSnapshot,
+)
 from taskproject.tenancy.models import User
 from taskproject.tenancy.webadmin.options import LargeListAdmin, TenantModelAdmin
 from taskproject.tenancy.webadmin.sites import tenant_site
@@ -26,8 +32,9 @@ WITHOUT_PAGES: Final = {
     StatisticsLook: "shown as pages of its own",
 }
 OUR_APPS: Final = ("tenancy", "projects", "tasks", "perf")
-# The lab is a library with lists of its own: of hundreds of runs, of at most 3,000 snapshots.
-SMALL: Final = {BenchmarkRun, StatisticsSnapshot}
+# The lab is a library with lists of its own: of hundreds of runs, of at most 3,000 snapshots,
+# of what people have cancelled by hand.
+SMALL: Final = {BenchmarkRun, PgstatAction, StatisticsSnapshot}
 NAME: Final = re.compile(r"\b[a-z_]+_(?:idx|uniq|tpk)\b")
 
 
