@@ -109,8 +109,8 @@ def _cursor(caller: Caller, last: Task) -> str:
     dataset=TASKS,
     page="rest",
     caveat=(
-        "What is saved is PostgreSQL's: two of three names for each row. Most of a request is routing,"
-        " checks and middleware, whatever it shows."
+        "What is saved is PostgreSQL's: two of three names for each row. Most of a request is"
+        " routing, checks and middleware, whatever it shows."
     ),
     tags=("rest", "columns"),
 )
