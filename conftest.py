@@ -6,6 +6,7 @@ import os
 from collections.abc import Iterator
 from typing import Any
 
+import psycopg
 import pytest
 from django.conf import settings
 from django.core.cache import cache
@@ -13,6 +14,8 @@ from django.db import connection
 
 from taskproject.db.context import no_tenant
 from taskproject.tests.cast import Cast, make_cast
+
+_DATABASE = settings.DATABASES["default"]["NAME"]  # before the tests have one of their own
 
 
 def pytest_configure() -> None:
@@ -38,6 +41,19 @@ def django_db_setup(django_db_setup: None) -> None:
     """
     name = connection.settings_dict["NAME"]
     assert name.startswith("test_"), f"{name} is no test database: mark the tests django_db."
+    _forget_dropped_databases()
+
+
+def _forget_dropped_databases() -> None:
+    """Make room in pg_stat_statements: each run leaves statements of databases that it drops, and
+    on a server with many of them what a test sends would be forgotten at once."""
+    if settings.PERF_SUPERUSER_URL:
+        with psycopg.connect(settings.PERF_SUPERUSER_URL, dbname=_DATABASE) as superuser:
+            superuser.execute(
+                "SELECT pg_stat_statements_reset(0, dbid, 0)"
+                " FROM (SELECT DISTINCT dbid FROM pg_stat_statements(false)) AS counted"
+                " WHERE dbid NOT IN (SELECT oid FROM pg_database)"
+            )
 
 
 @pytest.fixture
