@@ -11,7 +11,7 @@ from django.core.management.base import CommandError
 from perf import comparison, history
 from perf.comparison import Change, Difference
 from perf.engine.results import Run
-from perf.management.planning import REFUSED
+from perf.management.subcommands import REFUSED
 from perf.report import documents
 from perf.report.texts import printable
 

@@ -16,9 +16,10 @@ from perf.baseline import Judged
 from perf.comparison import Change, Difference
 from perf.engine.results import Run
 from perf.management.arguments import add_module, between, sizes
-from perf.management.planning import QUICK, REFUSED, chosen, made, planned
+from perf.management.planning import QUICK, chosen, made, planned
 from perf.management.progress import watching
 from perf.management.running import INCONCLUSIVE, OK, REFUTED, ROWS_DIFFER
+from perf.management.subcommands import REFUSED
 from perf.report import figures
 from perf.report.summary import refusals
 from perf.report.texts import printable

@@ -11,10 +11,10 @@ from django.core.management.base import CommandError
 from django.db import DEFAULT_DB_ALIAS
 
 from perf.management.arguments import between
+from perf.management.subcommands import REFUSED
 from perf.pgstat.cancelling import Refused, Target, cancel, target
 from perf.pgstat.server import connected
 
-REFUSED: Final = 3
 _MOST: Final = 2**31 - 1
 
 SAYS: Final = "end the statement that a session runs"

@@ -8,12 +8,12 @@ from typing import Any, Final
 
 from django.core.management.base import CommandError
 
+from perf.management.subcommands import USAGE
 from perf.pgstat.sections import SECTIONS
 from perf.report.database.reference import reference
 
 HEAD: Final = "<!-- sections -->\n"
 END: Final = "<!-- end -->"
-USAGE: Final = 2
 
 SAYS: Final = "renew the reference of sections and checks in a Markdown page"
 DESCRIPTION: Final = """\

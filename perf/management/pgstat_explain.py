@@ -10,12 +10,11 @@ from typing import Any, Final
 from django.core.management.base import CommandError
 from django.db import DEFAULT_DB_ALIAS
 
+from perf.management.subcommands import USAGE
 from perf.pgstat.captured import Captured, NotCaptured, captured, generic
 from perf.pgstat.server import connected
 from perf.report.database import text
 from perf.report.painting import Look
-
-USAGE: Final = 2
 
 SAYS: Final = "the plan of a statement that was captured, as a tree"
 DESCRIPTION: Final = """\

@@ -18,15 +18,13 @@ from perf import catalogue, history
 from perf.catalogue import LARGE, PairSpec
 from perf.engine.results import Method
 from perf.management.progress import watching
+from perf.management.subcommands import INTERRUPTED, REFUSED, USAGE
 from perf.pg.databases import NotMade
 from perf.runner import COUNTED_SEED, Plan, Runner, chosen_sizes
 from perf.workers import WorkerDied
 
 CONFIDENCE: Final = 0.95
 MARGIN: Final = 0.1
-WRONG_ARGUMENTS: Final = 2
-REFUSED: Final = 3
-INTERRUPTED: Final = 130
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,16 +71,14 @@ def chosen(
         known = catalogue.discover(modules)
     except Exception as error:
         told = traceback.format_exception_only(error)[-1].strip()
-        raise CommandError(told, returncode=WRONG_ARGUMENTS) from error
+        raise CommandError(told, returncode=USAGE) from error
     for name in names:
         if not any(fnmatch.fnmatchcase(each.name, name) for each in known):
             raise CommandError(
-                f"No pair is named {name!r}: see `benchmark list`.", returncode=WRONG_ARGUMENTS
+                f"No pair is named {name!r}: see `benchmark list`.", returncode=USAGE
             )
     if unknown := set(tags) - {tag for each in known for tag in each.tags}:
-        raise CommandError(
-            f"No pair has the tag {', '.join(sorted(unknown))}.", returncode=WRONG_ARGUMENTS
-        )
+        raise CommandError(f"No pair has the tag {', '.join(sorted(unknown))}.", returncode=USAGE)
     with_large = large or bool(names) or LARGE in tags
     return tuple(
         each

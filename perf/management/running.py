@@ -16,9 +16,7 @@ from perf import history, listed
 from perf.engine.results import Finding, Run, Verdict
 from perf.management.arguments import add_module, between, duration_s, sizes
 from perf.management.planning import (
-    INTERRUPTED,
     QUICK,
-    REFUSED,
     RIGOROUS,
     USUAL,
     Mode,
@@ -26,6 +24,7 @@ from perf.management.planning import (
     made,
     planned,
 )
+from perf.management.subcommands import INTERRUPTED, REFUSED
 from perf.pg import cold
 from perf.report import documents, markdown, terminal
 from perf.report.painting import Look

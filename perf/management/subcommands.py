@@ -22,8 +22,9 @@ from django.db import Error as DatabaseError
 
 from perf.management.arguments import add_subcommand
 
+USAGE: Final = 2
 REFUSED: Final = 3
-_INTERRUPTED: Final = 130
+INTERRUPTED: Final = 130
 
 
 class SubcommandCommand(BaseCommand):
@@ -97,7 +98,7 @@ class SubcommandCommand(BaseCommand):
             told = f"{type(error).__name__}: {str(error).strip()}"
             raise CommandError(told, returncode=REFUSED) from error
         except KeyboardInterrupt:
-            return _INTERRUPTED
+            return INTERRUPTED
 
 
 @contextmanager

@@ -138,11 +138,6 @@ class Need:
     remedy: str
 
 
-ALL_SESSIONS: Final = Need(
-    lambda can: can.reads_all_stats,
-    "This role sees nothing of the sessions and statements of others.",
-    "GRANT pg_read_all_stats TO {role};",
-)
 COLUMN_STATISTICS: Final = Need(
     lambda can: can.reads_all_data,
     "This role sees statistics of columns only for tables that it may read.",

@@ -27,7 +27,7 @@ from perf.pgstat.views import (
     View,
 )
 
-# A server that was restarted in order keeps its counters: what counts is whether they fell.
+# Those that have one time of reset for all their rows.
 _WHOLE: Final = (DATABASE, BACKGROUND_WRITER, CHECKPOINTER, WAL, IO)
 
 
