@@ -55,7 +55,6 @@ class StatementText(models.Model):
 
     queryid = models.BigIntegerField(primary_key=True)
     text = models.TextField()
-    first_seen_at = models.DateTimeField()
     last_seen_at = models.DateTimeField(db_index=True)  # for retention
 
     class Meta:

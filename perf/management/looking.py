@@ -14,6 +14,7 @@ from django.core.management.base import CommandError
 from django.db import DEFAULT_DB_ALIAS
 
 from perf.management.arguments import between
+from perf.management.subcommands import USAGE
 from perf.pgstat import store
 from perf.pgstat.capabilities import probe
 from perf.pgstat.deltas import Deltas
@@ -22,17 +23,16 @@ from perf.pgstat.reading import look
 from perf.pgstat.results import Document
 from perf.pgstat.section import Options
 from perf.pgstat.sections import SECTIONS
+from perf.pgstat.sections.queries import SORTS
 from perf.pgstat.server import Server, connected
 from perf.pgstat.versus import beside
 from perf.pgstat.views import Sample
 from perf.report.database import documents, html, markdown
 from perf.report.painting import Look
 
-USAGE: Final = 2
 LONGEST_DAYS: Final = 30
 LIFETIME: Final = "lifetime"
 FORMATS: Final = ("text", "json", "markdown", "html")
-SORTS: Final = ("time", "mean", "calls", "rows", "io", "temp", "wal")
 
 type Moment = Callable[[datetime], datetime]
 type Samples = tuple[Sample | None, Sample | None]
@@ -147,6 +147,7 @@ def _over(
             schemas=tuple(options.get("schema", ())),
         ),
         earlier=Deltas(versus[0], versus[1]) if versus and versus[1] else None,
+        kept_texts=store.kept_texts,
     )
 
 

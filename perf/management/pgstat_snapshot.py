@@ -13,15 +13,17 @@ from django.db.utils import NotSupportedError
 
 from perf.management.arguments import duration_s
 from perf.management.looking import LONGEST_DAYS
+from perf.management.subcommands import REFUSED
 from perf.pgstat import store
 from perf.pgstat.capabilities import Capabilities, probe
+from perf.pgstat.packing import unpack
 from perf.pgstat.reading import look
 from perf.pgstat.section import Options
 from perf.pgstat.server import Server, connected
+from perf.pgstat.views import Sample
 from perf.report import figures
 from perf.report.database import documents
 
-REFUSED: Final = 3
 SHOWN_ROWS: Final = 50
 
 SAYS: Final = "keep the counters as they stand, to tell windows from"
@@ -77,7 +79,7 @@ def _take(options: dict[str, Any], stdout: Any) -> None:
             can = probe(server)
             taken = store.snapshot(server, can)
             store.prune()
-            _keep_look(server, can)
+            _keep_look(server, can, unpack(bytes(taken.sample)))
     except (store.Collecting, InternalError, NotSupportedError) as error:
         raise CommandError(str(error).strip(), returncode=REFUSED) from error
     stdout.write(
@@ -87,10 +89,18 @@ def _take(options: dict[str, Any], stdout: Any) -> None:
     )
 
 
-def _keep_look(server: Server, can: Capabilities) -> None:
+def _keep_look(server: Server, can: Capabilities, after: Sample) -> None:
     """What the pages of the admin show, which ask PostgreSQL nothing themselves."""
     before = store.oldest(timedelta(days=LONGEST_DAYS), server=server, can=can)
-    found = look(server, before=before, options=Options(top=SHOWN_ROWS))
+    if before is not None and before.taken_at == after.taken_at:
+        before = None  # the first one makes no window
+    found = look(
+        server,
+        before=before,
+        after=after,
+        options=Options(top=SHOWN_ROWS),
+        kept_texts=store.kept_texts,
+    )
     store.keep_look(found.database, documents.encode(found), datetime.now(UTC))
 
 

@@ -14,7 +14,6 @@ class Migration(migrations.Migration):
             fields=[
                 ("queryid", models.BigIntegerField(primary_key=True, serialize=False)),
                 ("text", models.TextField()),
-                ("first_seen_at", models.DateTimeField()),
                 ("last_seen_at", models.DateTimeField(db_index=True)),
             ],
             options={

@@ -12,20 +12,19 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any, Final
 
+from perf.pg.redaction import without_values
+
 TEXT_MAX: Final = 4_000  # characters of a shape's text that are kept
 _REMEMBERED_CHARACTERS: Final = 10_000  # of a statement; what is longer is read anew each time
 _REMEMBERED: Final = 2_000  # statements
 
+# Of a text that has no values left.
 _TOKEN: Final = re.compile(
     r"""
     (?P<name>"(?:[^"]|"")*")
   | (?P<space>(?:\s+|--[^\n]*|/\*.*?\*/)+)
-  | (?P<dollar>\$(?P<tag>\w*)\$.*?\$(?P=tag)\$)
-  | (?P<escaped>\b[eE]'(?:[^'\\]|''|\\.)*')
-  | (?P<text>\b(?:[bBxX]|[uU]&)?'(?:[^']|'')*'|'(?:[^']|'')*')
   | (?P<slot>%[sbt]|%\(\w+\)[sbt]|\$\d+)
   | (?P<percent>%%)
-  | (?P<number>(?<![\w.])\d+(?:\.\d+)?(?:[eE][+-]?\d+)?\b)
     """,
     re.VERBOSE | re.DOTALL,
 )
@@ -79,11 +78,6 @@ def text_of(sql: Any, connection: Any = None) -> Text:
     return _remembered(sql)
 
 
-def shape_of(sql: str) -> Shape:
-    """The shape of a statement."""
-    return text_of(sql).shape
-
-
 @lru_cache(maxsize=_REMEMBERED)
 def _remembered(sql: str) -> Text:
     return Text(_shape(sql))
@@ -106,7 +100,7 @@ def _shape(sql: str) -> Shape:
 
 def folded(sql: str) -> str:
     """A statement without values, literals, comments, and names that are made anew each time."""
-    text = _TOKEN.sub(_token, sql).strip().rstrip(";")
+    text = _TOKEN.sub(_token, without_values(sql)).strip().rstrip(";")
     for pattern, shorter in _LISTS:
         text = pattern.sub(shorter, text)
     return _SAVEPOINT.sub(r"\1", text)

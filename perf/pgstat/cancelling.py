@@ -14,7 +14,7 @@ import psycopg
 from django.db import transaction
 
 from perf.models import PgstatAction
-from perf.pgstat.redaction import redacted
+from perf.pg.redaction import redacted
 from perf.pgstat.server import Server
 
 REASON_LENGTH: Final = 500

@@ -25,7 +25,16 @@ from perf.pgstat.results import (
     Status,
 )
 from perf.pgstat.samples import take
-from perf.pgstat.section import Check, NotEnough, Options, Reading, Section, Unreadable
+from perf.pgstat.section import (
+    Check,
+    KeptTexts,
+    NotEnough,
+    Options,
+    Reading,
+    Section,
+    Unreadable,
+    no_texts,
+)
 from perf.pgstat.sections import SECTIONS
 from perf.pgstat.server import Server
 from perf.pgstat.views import Sample
@@ -57,20 +66,30 @@ def look(
     options: Options | None = None,
     samples: bool = True,
     earlier: Deltas | None = None,
+    kept_texts: KeptTexts = no_texts,
 ) -> Document:
     """Read these sections, all without names, over a window.
 
     The window begins with the sample `before`, or when the statistics began, and ends with `after`,
     or now. What is no counter is of now. With `samples` false no counters are read at all.
-    Statements are compared with those of the window `earlier`. Raises `psycopg.Error` where not
-    even the basics can be read, and `ImproperlyConfigured` for a broken `PERF_IGNORE`.
+    Statements are compared with those of the window `earlier`, and those that PostgreSQL has
+    forgotten are told by `kept_texts`. Raises `psycopg.Error` where not even the basics can be
+    read, and `ImproperlyConfigured` for a broken `PERF_IGNORE`.
     """
     ignored = ignoring.entries()
     can = probe(server)
     if after is None:
         after = take(server, can) if samples else Sample(datetime.now(UTC), can.started_at)
     deltas = Deltas(before, after)
-    reading = Reading(server, can, deltas, Models(), options or Options(), earlier=earlier)
+    reading = Reading(
+        server,
+        can,
+        deltas,
+        Models(),
+        options or Options(),
+        earlier=earlier,
+        kept_texts=kept_texts,
+    )
     chosen = [each for each in SECTIONS if not names or each.name in names]
     results = tuple(_section(each, reading, ignored) for each in chosen)
     if not names:

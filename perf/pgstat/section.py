@@ -13,6 +13,13 @@ from perf.pgstat.results import Column, Confidence, Finding, Fix, Place, Row, Se
 from perf.pgstat.server import Server
 from perf.pgstat.views import View
 
+type KeptTexts = Callable[[set[int]], dict[int, str]]
+
+
+def no_texts(queryids: set[int]) -> dict[int, str]:
+    """What is known of statements where nothing was kept."""
+    return {}
+
 
 class NotEnough(Exception):
     """There is too little to judge by, such as a window that is too short. Not "ok"."""
@@ -47,6 +54,7 @@ class Reading:
     options: Options = field(default_factory=Options)
     notes: list[str] = field(default_factory=list)  # of the section that is being read
     earlier: Deltas | None = None  # another window, to compare statements with
+    kept_texts: KeptTexts = no_texts  # of statements that PostgreSQL has forgotten
     _asked: dict[Any, Any] = field(default_factory=dict)
 
     def place(

@@ -15,8 +15,8 @@ from typing import Any, Final
 
 from psycopg import sql
 
+from perf.pg.redaction import redacted
 from perf.pgstat.deltas import Change, Deltas, Flag
-from perf.pgstat.redaction import redacted
 from perf.pgstat.server import MARK, Server
 from perf.pgstat.views import STATEMENT_COUNTS
 

@@ -90,7 +90,7 @@ def _keep_texts(server: Server, queryids: set[int], seen_at: datetime) -> None:
     )
     if new := queryids - known.keys():
         rows = (
-            StatementText(queryid=each, text=text, first_seen_at=seen_at, last_seen_at=seen_at)
+            StatementText(queryid=each, text=text, last_seen_at=seen_at)
             for each, text in texts(server, new).items()
         )
         StatementText.objects.bulk_create(rows, batch_size=1_000, ignore_conflicts=True)
@@ -105,6 +105,15 @@ def texts(server: Server, queryids: Iterable[int]) -> dict[int, str]:
     ).format(server.statements())
     rows = server.rows(statement, {"ids": list(queryids)})
     return {row["queryid"]: kept_text(row["query"]) for row in rows if row["query"] is not None}
+
+
+def kept_texts(queryids: set[int]) -> dict[int, str]:
+    """The texts of statements that snapshots have met, also of those that PostgreSQL has forgotten.
+
+    One statement, none without queryids.
+    """
+    found = StatementText.objects.filter(queryid__in=queryids)
+    return dict(found.values_list("queryid", "text"))
 
 
 # Found

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from typing import Final
 
-from perf.pgstat.redaction import cut, without_values
+from perf.pg.redaction import cut, without_values
 
 LONGEST: Final = 8_000  # characters
 _PLANNED: Final = re.compile(

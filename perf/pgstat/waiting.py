@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from perf.pgstat.redaction import redacted
+from perf.pg.redaction import redacted
 from perf.pgstat.results import Row
 from perf.pgstat.server import Server
 

@@ -19,6 +19,7 @@ from perf.pgstat import store
 from perf.pgstat.results import Point, Series
 from perf.pgstat.sections import SECTIONS
 from perf.pgstat.series import Figures, series
+from perf.report.database import documents
 from perf.report.database.plots import plot, plots
 from perf.tests.test_admin_runs import asked
 
@@ -66,6 +67,18 @@ def test_the_page_of_health_has_findings_checks_and_plots(kept):
 
     assert 'id="checks"' in told
     assert told.count("<svg") >= 5
+
+
+def test_the_first_snapshot_makes_no_window_and_later_ones_make_one_to_their_own_time():
+    windows = []
+    for _ in range(2):
+        call_command("pgstat", "snapshot")
+        kept = store.kept_look(connection.settings_dict["NAME"])
+        windows.append(documents.decode(kept or b"").window)
+
+    first, second = StatisticsSnapshot.objects.order_by("taken_at")
+    assert [each.source for each in windows] == ["lifetime", "snapshots"]
+    assert windows[1].seconds == (second.taken_at - first.taken_at).total_seconds()
 
 
 def test_the_live_page_looks_anew():

@@ -7,7 +7,7 @@ import pytest
 from psycopg import sql
 
 from perf.monitor.callsites import call_site, shown
-from perf.monitor.shapes import folded, redacted, shape_of, text_of
+from perf.monitor.shapes import folded, redacted, text_of
 
 
 @pytest.mark.parametrize(
@@ -47,12 +47,12 @@ def test_a_shape_has_neither_values_nor_names_that_are_made_anew(
 
 def test_a_shape_is_known_by_its_digest_verb_and_table() -> None:
     one, other = (
-        shape_of("SELECT a FROM task WHERE a = 1"),
-        shape_of("SELECT a FROM task WHERE a=1"),
+        text_of("SELECT a FROM task WHERE a = 1").shape,
+        text_of("SELECT a FROM task WHERE a=1").shape,
     )
 
     assert (one.verb, one.says, len(one.digest)) == ("select", "SELECT task", 16)
-    assert one.digest == shape_of("SELECT a  FROM task WHERE a = 2").digest
+    assert one.digest == text_of("SELECT a  FROM task WHERE a = 2").shape.digest
     assert one.digest != other.digest  # the spaces are its author's
 
 
@@ -64,7 +64,9 @@ def test_a_text_of_any_length_has_a_shape_and_long_ones_are_not_kept() -> None:
     statement = f"SELECT a FROM t WHERE a IN ({', '.join(['%s'] * 5_000)})"
 
     assert text_of(statement) is not text_of(statement)
-    assert text_of(statement).shape.digest == shape_of("SELECT a FROM t WHERE a IN (%s)").digest
+    assert (
+        text_of(statement).shape.digest == text_of("SELECT a FROM t WHERE a IN (%s)").shape.digest
+    )
 
 
 def test_what_psycopg_composed_has_a_shape_too() -> None:

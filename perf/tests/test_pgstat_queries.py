@@ -10,12 +10,12 @@ from typing import Any
 
 import pytest
 
+from perf.pg.redaction import redacted
 from perf.pgstat.deltas import Deltas
-from perf.pgstat.redaction import redacted
 from perf.pgstat.results import Severity, Status
 from perf.pgstat.section import Options
 from perf.pgstat.sections.queries import SORTS
-from perf.pgstat.views import STATEMENT_INFO, Captured
+from perf.pgstat.views import STATEMENT_COUNTS, STATEMENT_INFO, Captured
 from perf.tests.live import Live, check, made, role, row
 
 WORKER = os.environ.get("PYTEST_XDIST_WORKER", "main")
@@ -189,6 +189,19 @@ def test_rows_that_are_gone_are_counted_as_lost(live):
     notes = queries(live, before=before).notes
 
     assert any("were forgotten or reset within the window" in each for each in notes)
+
+
+def test_a_statement_that_was_forgotten_is_told_by_the_text_that_was_kept(live):
+    gone = live.sample()
+    view = gone.views[STATEMENT_COUNTS.name]
+    columns = {name: [*cells, cells[0]] for name, cells in view.columns.items()}
+    columns["queryid"][-1] = 77  # which PostgreSQL has no text of
+    known = replace(gone, views={**gone.views, STATEMENT_COUNTS.name: Captured(columns)})
+
+    found = queries(live, after=known, kept_texts=lambda ids: dict.fromkeys(ids, "SELECT kept"))
+
+    assert row(found, query="SELECT kept")["kind"] == "forgotten"
+    assert row(queries(live, after=known), queryid="77")["query"] is None
 
 
 def test_statements_of_other_roles_are_counted_and_not_shown(live):

@@ -130,9 +130,7 @@ def test_pruning_deletes_them_with_texts_that_nothing_names():
             figures={},
             sample=b"",
         )
-        StatementText.objects.create(
-            queryid=number, text="", first_seen_at=NOW - age, last_seen_at=NOW - age
-        )
+        StatementText.objects.create(queryid=number, text="", last_seen_at=NOW - age)
 
     assert store.prune(NOW) == 1
     assert [each.taken_at for each in StatisticsSnapshot.objects.all()] == [NOW]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
-from perf.pgstat.redaction import redacted
+from perf.pg.redaction import redacted
 from perf.pgstat.results import Column, Finding, Fix, Kind, Place, Row, Severity
 from perf.pgstat.section import Check, Reading, Section
 

@@ -94,10 +94,12 @@ def _add_texts(reading: Reading, pairs: Sequence[tuple[Statement, Row]]) -> None
     told = [
         (found, row)
         for number, (found, row) in enumerate(pairs)
-        if found.shape.sort is Sort.QUERY
+        if found.shape.sort in (Sort.QUERY, Sort.FORGOTTEN)
         and (reading.options.top is None or number < reading.options.top or _slow(row, reading))
     ]
-    known = statements.texts(reading.server, [found.ids[0] for found, _ in told])
+    wanted = {found.ids[0] for found, _ in told}
+    known = statements.texts(reading.server, list(wanted))
+    known |= reading.kept_texts(wanted - known.keys())
     for found, row in told:
         row["query"] = known.get(found.ids[0])
 
