@@ -92,8 +92,8 @@ class RestBatch(RestBatchPair):
     dataset=TASKS,
     page="large-batches",
     caveat=(
-        "A request of 100 takes a tenth of it: the largest one saves hardly more. If one item of an"
-        " atomic batch is refused, all 1,000 are."
+        "A request of 100 takes a seventh of it, so that ten of them are not much worse. If one"
+        " item of an atomic batch is refused, all 1,000 are."
     ),
     sizes=(100_000,),
     tags=("batches", "rest", "writes", "large"),
