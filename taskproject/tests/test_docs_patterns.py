@@ -26,7 +26,7 @@ RUNS: Final = (FOLDER / "run.json.gz", *sorted(FOLDER.glob("*-run.json.gz")))
 RENEW: Final = " ".join(
     ("manage.py benchmark docs docs/patterns", *(f"--run docs/patterns/{e.name}" for e in RUNS))
 )
-LINES_MAX: Final = 100  # of a page, besides the tables
+LINES_MAX: Final = 65  # of a page, besides its pairs and their tables
 
 
 @cache
@@ -37,7 +37,7 @@ def pairs() -> tuple[PairSpec, ...]:
 
 
 def pages() -> list[Path]:
-    return sorted(each for each in FOLDER.glob("*.md") if each != INDEX)
+    return sorted((each for each in FOLDER.glob("*.md") if each != INDEX), key=lambda e: e.stem)
 
 
 def of_page(page: Path) -> set[str]:
@@ -97,7 +97,7 @@ class TestPages:
         headings = re.findall(r"^## (.+)$", text, re.M)
 
         assert {"Why", "When it does not pay", "Measured"} <= set(headings)
-        assert len(text.splitlines()) <= LINES_MAX
+        assert len(text[: text.index("\n### ")].splitlines()) <= LINES_MAX
 
 
 class TestCommands:

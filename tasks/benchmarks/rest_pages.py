@@ -24,7 +24,7 @@ MEMBERS: Final = ("key", "title", "status")
     "tasks.rest_deep_page",
     title="Page 10,000 over REST, or as deep a page as there is",
     dataset=TASKS,
-    page="rest",
+    page="rest-pages",
     caveat=(
         "It makes depth cost nothing, and no page cheaper than the first one is. A tenant with a"
         " few pages is as well served by OFFSET."
@@ -107,7 +107,7 @@ def _cursor(caller: Caller, last: Task) -> str:
     "tasks.rest_fields",
     title="Three members of a page of 50 over REST",
     dataset=TASKS,
-    page="rest",
+    page="rest-pages",
     caveat=(
         "What is saved is PostgreSQL's: two of three names for each row. Most of a request is"
         " routing, checks and middleware, whatever it shows."
@@ -153,7 +153,7 @@ class RestFields(RestPair):
     "tasks.rest_labels",
     title="A page of 25 with labels over REST",
     dataset=TASKS,
-    page="rest",
+    page="rest-pages",
     caveat=(
         "A client that shows no labels should not ask for them: a page with them takes longer than"
         " without."
