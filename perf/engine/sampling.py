@@ -18,9 +18,7 @@ from typing import Any, Final
 Arguments = tuple[Any, ...]
 Around = Callable[[], AbstractContextManager[object]]
 
-SLOWEST_SAMPLE_MS: Final = (
-    200.0  # a sample of the slowest way takes fewer draws before it takes more
-)
+SLOWEST_SAMPLE: Final = 10.0  # so many times `sample_ms` at most, while there are draws to spare
 _HARNESS_CALLS: Final = 20_000
 
 
@@ -70,13 +68,13 @@ def calibrate(
     """Set the repeats of each way, and return how many draws a sample takes.
 
     A sample of each way takes `sample_ms` or more. All ways get the same draws: as many as the
-    slowest way gets through in `SLOWEST_SAMPLE_MS`, at least one and at most all. Warms up on the
-    way. With 0 for `sample_ms` a sample is one call, and nothing is called to find that out.
+    slowest way gets through in `SLOWEST_SAMPLE` times that, at least one and at most all. Warms up
+    on the way. With 0 for `sample_ms` a sample is one call, and nothing is called to find that out.
     """
     if not sample_ms:
         return 1
     call_ns = [_call_ns(way, draws, sample_ms * 1e6 / 4, around) for way in ways]
-    number = int(SLOWEST_SAMPLE_MS * 1e6 // max(call_ns))
+    number = int(SLOWEST_SAMPLE * sample_ms * 1e6 // max(call_ns))
     number = max(1, min(number, len(draws)))
     for way, each_ns in zip(ways, call_ns, strict=True):
         way.repeats = max(1, ceil(sample_ms * 1e6 / (each_ns * number)))

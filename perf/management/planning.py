@@ -44,7 +44,7 @@ USUAL: Final = Mode(executions=10, rounds=3, draws=5, sample_ms=20.0, slowest_ca
 QUICK: Final = Mode(
     executions=6,
     rounds=2,
-    draws=3,
+    draws=2,
     sample_ms=5.0,
     slowest_call_s=0.1,
     at_most=10_000,

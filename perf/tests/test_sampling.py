@@ -183,7 +183,8 @@ def test_a_way_is_called_inside_of_what_is_around_it():
         (0.02, 5, 4, 63),  # 63 times 4 draws are just above 5 ms
         (2, 5, 4, 1),
         (2, 50, 4, 7),
-        (60, 5, 3, 1),  # a fourth draw would be over the 200 ms of a slow way
+        (60, 20, 3, 1),  # a fourth draw would be over ten times the length of a sample
+        (60, 5, 1, 1),
         (900, 5, 1, 1),
     ],
 )
