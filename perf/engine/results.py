@@ -74,6 +74,7 @@ class Statement:
     blocks_hit: int = 0
     blocks_read: int = 0
     wal_bytes: int = 0
+    full_pages: int = 0  # in the WAL, as the first change after a checkpoint writes each whole
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +100,11 @@ class Counters:
     @property
     def wal_bytes(self) -> int:
         return sum(each.wal_bytes for each in self.statements)
+
+    @property
+    def full_pages(self) -> int:
+        """Blocks that stand whole in the WAL: its size is chance where there are any."""
+        return sum(each.full_pages for each in self.statements)
 
     @property
     def rows(self) -> int:

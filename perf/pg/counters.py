@@ -90,6 +90,7 @@ def _statement(sql: str, plan: Plan) -> Statement:
         blocks_hit=sum(each.hit for each in buffers),
         blocks_read=sum(each.read for each in buffers),
         wal_bytes=plan.wal_bytes,
+        full_pages=plan.full_pages,
     )
 
 
@@ -110,6 +111,7 @@ def gathered(statements: Sequence[Statement]) -> tuple[Statement, ...]:
             blocks_hit=sum(each.blocks_hit for each in group),
             blocks_read=sum(each.blocks_read for each in group),
             wal_bytes=sum(each.wal_bytes for each in group),
+            full_pages=sum(each.full_pages for each in group),
         )
         for group in groups.values()
     )

@@ -51,6 +51,7 @@ class Node:
     searches: int | None = None  # descents of the index, in all loops; PostgreSQL 18 tells
     buffers: Buffers | None = None
     disabled: bool = False  # by a setting such as enable_seqscan; PostgreSQL 18 tells
+    full_pages: int = 0  # in that WAL
     wal_bytes: int = 0  # with those below it; counted where it was asked for
     part: str | None = None  # as EXPLAIN names a part of its own: "CTE made"
     cte: str | None = None  # whose rows a CTE Scan reads
@@ -159,6 +160,11 @@ class Plan:
         """How much WAL the statement wrote, where that was asked for; foreign keys and triggers
         are in no plan."""
         return sum(node.wal_bytes for node in self.tops)
+
+    @property
+    def full_pages(self) -> int:
+        """How many blocks stand whole in that WAL, as they changed first after a checkpoint."""
+        return sum(node.full_pages for node in self.tops)
 
     def complaints(
         self, *, index: str, table: str, bounds: Sequence[str] = (), may_sort: bool = False
@@ -288,6 +294,7 @@ def _node(found: dict[str, Any]) -> Node:
         searches=found.get("Index Searches"),
         disabled=found.get("Disabled", False),
         wal_bytes=found.get("WAL Bytes", 0),
+        full_pages=found.get("WAL FPI", 0),
         part=found.get("Subplan Name"),
         cte=found.get("CTE Name"),
         buffers=_buffers(found) if was_run else None,

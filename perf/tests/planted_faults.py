@@ -69,6 +69,21 @@ class ReturnsNothing(PlacePair):
         self.by_scan(place)
 
 
+@planted("finds_nothing")
+class FindsNothing(PlacePair):
+    """Asks for what is not there, each time."""
+
+    @variant(efficient=True)
+    def one(self, place: int) -> list[Any]:
+        """By the index."""
+        return self.by_index(-1)
+
+    @variant()
+    def other(self, place: int) -> list[Any]:
+        """By a scan."""
+        return self.by_scan(-1)
+
+
 @planted("generates")
 class Generates(FaultPair):
     def faulty(self, place: int) -> Iterator[Any]:

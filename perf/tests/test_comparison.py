@@ -65,6 +65,13 @@ def test_wal_is_tolerated_up_to_1_kib_and_10_percent(before, after, change):
     assert [each[1] for each in found] == ([change] if change else [])
 
 
+@pytest.mark.parametrize(("before", "after"), [(0, 3), (3, 0), (3, 3)])
+def test_wal_with_whole_pages_is_not_compared(before, after):
+    one = dataclasses.replace(COUNT, wal_bytes=1_000, full_pages=before)
+
+    assert changes(one, wal_bytes=30_000, full_pages=after) == []
+
+
 def test_another_plan_is_neither_better_nor_worse():
     assert changes(plans=("Seq Scan",)) == [("plan", Change.OTHER, "Index Scan → Seq Scan")]
 

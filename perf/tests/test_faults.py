@@ -11,6 +11,7 @@ REFUSED = {
     "changes_setting": "it leaves the session with other settings: enable_indexscan",
     "opens_transaction": "it leaves a transaction open",
     "returns_nothing": "no way returns anything, so nothing is proven",
+    "finds_nothing": "no way returns anything, so nothing is proven",
     "generates": "it raised an error: TypeError: A way returned a generator: it must fetch",
     "copies_in": "it raised an error: perf.catalogue.CatalogueError: A pair that writes must be",
     "set_up_raises": "it raised an error: RuntimeError: first line",

@@ -261,8 +261,8 @@ def modify(name: str, hit: int, wal: int, *below: dict[str, Any]) -> dict[str, A
 
 
 def step(kind: str, hit: int, wal: int, *below: dict[str, Any]) -> dict[str, Any]:
-    figures = {"Shared Hit Blocks": hit, "WAL Bytes": wal, "Actual Loops": 1}
-    return {"Node Type": kind, "Plans": list(below), **figures}
+    figures = {"Shared Hit Blocks": hit, "WAL Bytes": wal, "WAL FPI": wal // 100}
+    return {"Node Type": kind, "Plans": list(below), "Actual Loops": 1, **figures}
 
 
 def test_a_with_that_writes_and_is_not_read_counts_beside_the_root():
@@ -271,4 +271,4 @@ def test_a_with_that_writes_and_is_not_read_counts_beside_the_root():
 
     plan = parse_plan({"Plan": root})
 
-    assert (plan.buffers, plan.wal_bytes) == (15, 1000)
+    assert (plan.buffers, plan.wal_bytes, plan.full_pages) == (15, 1000, 10)
