@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
@@ -11,6 +12,7 @@ from typing import Any
 import pytest
 
 from perf.pg.redaction import redacted
+from perf.pgstat import store
 from perf.pgstat.deltas import Deltas
 from perf.pgstat.results import Severity, Status
 from perf.pgstat.section import Options
@@ -348,6 +350,38 @@ def test_an_old_version_of_the_extension_is_read_as_far_as_it_goes(version):
         assert wanting["remedy"] == "ALTER EXTENSION pg_stat_statements UPDATE;"
 
 
+def test_a_statement_that_ran_through_a_reset_is_kept_without_its_values(live):
+    sleeper = live.session()
+    statement = "SELECT pg_sleep(0.5), 'secret' AS through_a_reset"
+    running = threading.Thread(target=lambda: sleeper.execute(statement.encode()))
+    running.start()
+    while not live.do("SELECT 1 FROM pg_stat_activity WHERE query LIKE 'SELECT pg_sleep%'"):
+        pass
+    live.do(RESET)
+    running.join()
+    known = live.do(
+        "SELECT queryid, query FROM pg_stat_statements WHERE query LIKE '%through_a_reset'"
+        " AND dbid = (SELECT oid FROM pg_database WHERE datname = current_database())"
+    )
+
+    assert [text for _, text in known] == [statement]  # PostgreSQL has the values itself
+    with live.server() as server:
+        kept = store.texts(server, [queryid for queryid, _ in known])
+    assert list(kept.values()) == ["SELECT pg_sleep(?), ? AS through_a_reset"]
+
+
+def test_a_text_of_another_database_is_not_kept_as_ours(live):
+    utility = "SET pgstat.of_{} = 'x'"
+    with made(f"test_perf_queries_other_{WORKER}") as other:
+        live.do(utility.format("ours"))
+        other.do(utility.format("theirs"))
+        ids = live.do("SELECT queryid FROM pg_stat_statements WHERE query LIKE 'SET pgstat.of_%'")
+        with live.server() as server:
+            kept = store.texts(server, {queryid for (queryid,) in ids})
+
+    assert [text.split()[1] for text in kept.values()] == ["pgstat.of_ours"]
+
+
 def test_values_are_taken_out_of_a_statement_and_names_are_not():
     text = (
         "SELECT 'it''s', E'a\\'b', $$c$$, 4.2e-3, date'2027-01-01', $1, \"it's\", t2.n -- o'clock"
@@ -359,6 +393,23 @@ def test_values_are_taken_out_of_a_statement_and_names_are_not():
 @pytest.mark.parametrize("begun", ["'half a sec", "E'half \\' a sec", "$$half a", "'it''s"])
 def test_a_string_that_was_cut_off_is_taken_out_whole(begun):
     assert redacted(f"SELECT 1 FROM t WHERE name = {begun}") == "SELECT ? FROM t WHERE name = ?"
+
+
+@pytest.mark.parametrize(
+    "before",
+    [
+        "/* /* one in another */ don't */",
+        "-- ends as on an old Mac, isn't it\r",
+        "SELECT E'a'\n'goes on \\' ';",
+        "SELECT E'a' -- with a comment\n  '\\' ';",
+    ],
+)
+def test_no_quote_before_a_password_leads_to_its_being_shown(before):
+    assert "secret" not in str(redacted(f"{before} ALTER ROLE r PASSWORD 'secret'"))
+
+
+def test_a_string_that_was_cut_off_behind_a_backslash_is_taken_out_whole():
+    assert redacted("SELECT 1 WHERE a = E'it\\'s a secret\\") == "SELECT ? WHERE a = ?"
 
 
 def test_a_long_statement_is_cut_and_shows_it():
