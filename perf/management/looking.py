@@ -11,9 +11,8 @@ from pathlib import Path
 from typing import Any, Final
 
 from django.core.management.base import CommandError
-from django.db import DEFAULT_DB_ALIAS
 
-from perf.management.arguments import between
+from perf.management.arguments import add_database, between
 from perf.management.subcommands import USAGE
 from perf.pgstat import store
 from perf.pgstat.capabilities import probe
@@ -84,9 +83,7 @@ def add_look(parser: ArgumentParser, *, shows_rows: bool, sections: bool = True)
         window.add_argument(
             "--versus", type=span, metavar="WINDOW", help="another window beside it: 8d..7d"
         )
-    parser.add_argument(
-        "--database", default=DEFAULT_DB_ALIAS, metavar="ALIAS", help="of DATABASES in the settings"
-    )
+    add_database(parser)
     if shows_rows:
         parser.add_argument(
             "--top",
@@ -111,9 +108,16 @@ def _add_sections(parser: ArgumentParser) -> None:
         "sections",
         nargs="*",
         metavar="SECTION",
-        choices=[[], *(each.name for each in SECTIONS)],
+        type=_section,
         help=f"{', '.join(each.name for each in SECTIONS)} (default: all)",
     )
+
+
+def _section(text: str) -> str:
+    names = [each.name for each in SECTIONS]
+    if text not in names:
+        raise ArgumentTypeError(f"{text!r} is none of the sections: {', '.join(names)}")
+    return text
 
 
 def looked(options: dict[str, Any]) -> Document:

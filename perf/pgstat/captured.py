@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import asdict, dataclass
 from typing import Any, Final
 
@@ -15,6 +16,7 @@ from perf.pgstat.origins import origins
 from perf.pgstat.server import Server
 
 _GENERIC_FROM: Final = 160_000  # version_num
+_IDENTIFIER: Final = re.compile(r"-?[0-9]{1,20}")
 
 
 class NotCaptured(LookupError):
@@ -83,7 +85,7 @@ def generic(server: Server, statement: str) -> Captured:
     """
     if server.session.info.server_version < _GENERIC_FROM:
         raise NotCaptured("PostgreSQL makes plans for any values from version 16 on.")
-    if not statement.lstrip("-").isdigit():
+    if not _IDENTIFIER.fullmatch(statement):
         raise NotCaptured(f"{statement} is no query identifier: `pgstat queries` shows them.")
     query = sql.SQL("SELECT query FROM {} WHERE queryid = %(id)s LIMIT 1")
     found = server.value(query.format(server.statements()), {"id": int(statement)})
