@@ -9,9 +9,11 @@ from typing import Any, Final
 import psycopg
 from psycopg import sql
 
+from perf.monitor.explaining import redacted
 from perf.monitor.options import options
 from perf.monitor.totals import gathered
 from perf.pg.plans import parse_plan
+from perf.pg.redaction import without_values
 from perf.pgstat.origins import origins
 from perf.pgstat.server import Server
 
@@ -97,6 +99,8 @@ def generic(server: Server, statement: str) -> Captured:
     except psycopg.Error as error:
         told = str(error).strip().splitlines()[0]
         raise NotCaptured(f"PostgreSQL can't plan {statement} without values: {told}") from error
-    plan = parse_plan(explained)
+    plan = redacted(parse_plan(explained))
     note = f"PostgreSQL's plan for any values, as {server.session.info.user}."
-    return Captured(statement, found, (), (Version(str(plan), plan.fingerprint),), note)
+    return Captured(
+        statement, without_values(found), (), (Version(str(plan), plan.fingerprint),), note
+    )
