@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final
@@ -30,6 +31,12 @@ class Capabilities:
     statements_reason: str | None  # why not
     settings: dict[str, str]  # those of `SETTINGS` that there are
     extensions: dict[str, str]
+
+    @property
+    def role_in_sql(self) -> str:
+        """The role as SQL has it: in quotes where its name takes them."""
+        is_plain = re.fullmatch(r"[a-z_][a-z0-9_]*", self.role)
+        return self.role if is_plain else '"' + self.role.replace('"', '""') + '"'
 
     def setting_on(self, name: str) -> bool:
         """Whether a setting is on."""

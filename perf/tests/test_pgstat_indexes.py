@@ -22,6 +22,7 @@ from perf.pgstat.results import Confidence, Document, Severity, Status
 from perf.pgstat.samples import take
 from perf.pgstat.section import Options
 from perf.tests.lab import ask, owner
+from perf.tests.live import made
 from perf.tests.pgstat_fixture import (
     FLUSH,
     check,
@@ -341,3 +342,16 @@ def test_only_the_schemas_that_are_wanted_are_told(library):
 )
 def test_the_condition_is_read_out_of_a_definition(definition, condition):
     assert predicate(definition) == condition
+
+
+def test_names_with_brackets_and_quotes_do_not_break_what_mends_an_index(settings):
+    settings.PERF_TENANT_COLUMN = "tenant_id"
+    odd = '"x (""y"") USING btree (z"'
+    table = f"CREATE TABLE {odd} (id int PRIMARY KEY, tenant_id int, {odd} int)"
+    with made("test_perf_odd_names", table, f"CREATE INDEX odd ON {odd} ({odd} DESC)") as live:
+        (finding,) = check(live.look("indexes"), "IX5").findings
+        for each in str(finding.fix and finding.fix.sql).removesuffix(";").split(";\n"):
+            live.do(each)
+        (left,) = live.do("SELECT indexdef FROM pg_indexes WHERE indexdef ~ 'tenant_id'")
+
+    assert left[0].endswith(f"ON public.{odd} USING btree (tenant_id, {odd} DESC)")

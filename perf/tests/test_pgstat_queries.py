@@ -219,6 +219,17 @@ def test_statements_of_other_roles_are_counted_and_not_shown(live):
         assert hidden["calls"] >= 1
         assert any("GRANT pg_read_all_stats TO" in each for each in found.notes)
         assert "FROM item" not in str(found.rows)
+        assert check(found, "QS").status is Status.SKIPPED
+        assert check(found, "QS").remedy == f"GRANT pg_read_all_stats TO {plain};"
+
+
+def test_statements_that_are_out_of_sight_are_not_called_forgotten(live):
+    live.session().execute("SELECT word FROM item WHERE word = 'of-the-other'")
+    before = live.sample()
+    with role(f"perf_plain_{WORKER}") as plain:
+        found = queries(live, role=plain, before=before)
+
+    assert not any("forgotten" in each for each in found.notes)
 
 
 def test_a_member_of_pg_monitor_sees_all(live):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 
@@ -17,6 +18,9 @@ from perf.pgstat.section import Check, Reading, Unreadable
 DEFAULT_COLUMN: Final = "tenant_id"
 # pg_index.indoption: ascending, and DESC, which has NULLS FIRST with it.
 _ORDERS: Final = {0: "", 3: "-"}
+
+# Up to the columns: there may be brackets in the names before.
+_BEGIN: Final = re.compile(r'^(?:"(?:[^"]|"")*"|[^"(])*\(')
 
 
 def tenant_column() -> str:
@@ -102,7 +106,7 @@ def _fix(reading: Reading, index: Index, column: str) -> Fix | None:
     if index.definition is None:
         return None  # its table is locked
     name = index_name(index.table, [column, *plain])
-    begin = index.definition.index("(") + 1
+    begin = len(_BEGIN.findall(index.definition)[0])
     return Fix(
         sql=f"CREATE INDEX CONCURRENTLY {quoted(name)} ON {quoted(index.schema, index.table)}"
         f" USING {index.method} ({quoted(column)}, {index.definition[begin:]};\n"

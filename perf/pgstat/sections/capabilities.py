@@ -55,7 +55,7 @@ def _read(reading: Reading) -> list[Row]:
 
 
 def _rights(reading: Reading) -> Iterator[Point]:
-    can, role = reading.can, reading.can.role
+    can, role = reading.can, reading.can.role_in_sql
     yield Point(
         "pg_read_all_stats",
         _yes(can.reads_all_stats),
