@@ -10,7 +10,9 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
 
+import psycopg
 from django.core.management.base import CommandError
+from django.db import ProgrammingError
 
 from perf.management.arguments import add_database, between
 from perf.management.subcommands import USAGE
@@ -120,6 +122,11 @@ def _section(text: str) -> str:
     return text
 
 
+def is_unmigrated(error: ProgrammingError) -> bool:
+    """Whether the table of the snapshots was not made yet: a look needs none."""
+    return isinstance(error.__cause__, psycopg.errors.UndefinedTable)
+
+
 def looked(options: dict[str, Any]) -> Document:
     """The look that the options ask for. Raises `CommandError` where there is no such window."""
     with connected(alias=options["database"]) as server:
@@ -129,6 +136,10 @@ def looked(options: dict[str, Any]) -> Document:
                 versus = _samples(server, options["versus"])
         except (store.NoSnapshot, NoSample) as error:
             raise CommandError(str(error), returncode=USAGE) from error
+        except ProgrammingError as error:
+            if options["window"] is not ... or options.get("versus") or not is_unmigrated(error):
+                raise
+            window, versus = (None, None), None
         found = _over(server, options, window, versus)
         if versus is None:
             return found

@@ -8,11 +8,11 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 from django.core.management.base import CommandError
-from django.db import InternalError, close_old_connections
+from django.db import InternalError, ProgrammingError, close_old_connections
 from django.db.utils import NotSupportedError
 
 from perf.management.arguments import add_database, duration_s
-from perf.management.looking import LONGEST_DAYS
+from perf.management.looking import LONGEST_DAYS, is_unmigrated
 from perf.management.subcommands import REFUSED
 from perf.pgstat import store
 from perf.pgstat.capabilities import Capabilities, probe
@@ -80,6 +80,11 @@ def _take(options: dict[str, Any], stdout: Any) -> None:
             _keep_look(server, can, unpack(bytes(taken.sample)))
     except (store.Collecting, InternalError, NotSupportedError) as error:
         raise CommandError(str(error).strip(), returncode=REFUSED) from error
+    except ProgrammingError as error:
+        if not is_unmigrated(error):
+            raise
+        told = "There is no table for snapshots yet: `manage.py migrate` makes it."
+        raise CommandError(told, returncode=REFUSED) from error
     stdout.write(
         f"{taken.taken_at:%Y-%m-%d %H:%M:%S} UTC: {taken.statements:,} statements, "
         f"{taken.tables:,} tables, {figures.size_bytes(taken.size_bytes)}, "

@@ -11,9 +11,11 @@ from typing import Any
 
 import pytest
 from django.core.management import CommandError, call_command
+from django.db import transaction
 
 from perf.management import subcommands
 from perf.management.commands.pgstat import Command
+from perf.models import StatisticsSnapshot
 
 ANYTHING = ["health", "report", "queries", "snapshot", "locks"]
 
@@ -74,3 +76,29 @@ def test_nothing_is_told_of_a_pipe_that_nobody_reads():
         _, says = process.communicate(b"")
 
     assert (process.returncode, says) == (subcommands.UNREAD, b"")
+
+
+@pytest.fixture
+def unmigrated(monkeypatch):
+    """A database in which nobody has made the table of snapshots."""
+    monkeypatch.setattr(StatisticsSnapshot._meta, "db_table", "perf_not_made")
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("subcommand", ["report", "queries"])
+def test_before_the_first_migration_a_look_has_no_window(unmigrated, subcommand):
+    out = StringIO()
+    with transaction.atomic():
+        call_command("pgstat", subcommand, "--top", "1", stdout=out)
+        transaction.set_rollback(True)
+
+    assert "snapshots" not in out.getvalue().splitlines()[0]
+    assert "Database " in out.getvalue()
+
+
+@pytest.mark.django_db
+def test_before_the_first_migration_a_snapshot_is_refused(unmigrated):
+    with pytest.raises(CommandError, match=r"manage\.py migrate") as raised:
+        call_command("pgstat", "snapshot")
+
+    assert raised.value.returncode == subcommands.REFUSED
