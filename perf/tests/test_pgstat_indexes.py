@@ -15,9 +15,9 @@ from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 
 from perf.pgstat.capabilities import probe
-from perf.pgstat.indexes import unused
+from perf.pgstat.indexes import tenant_first, unused
 from perf.pgstat.reading import look
-from perf.pgstat.relations import predicate
+from perf.pgstat.relations import Index, predicate
 from perf.pgstat.results import Confidence, Document, Severity, Status
 from perf.pgstat.samples import take
 from perf.pgstat.section import Options
@@ -189,6 +189,20 @@ def test_where_the_right_index_is_there_the_other_can_just_go(document):
     fix = found(document, "IX5")["ticket_code"].fix
 
     assert fix.sql == 'DROP INDEX CONCURRENTLY "public"."ticket_code";'
+
+
+def test_a_right_index_is_looked_for_on_its_own_table_alone(library, monkeypatch):
+    looked_at_tables = []
+
+    def begins(other: Index, index: Index, columns: tuple[str, ...]) -> bool:
+        looked_at_tables.append((other.table, index.table))
+        return False
+
+    monkeypatch.setattr(tenant_first, "_begins", begins)
+    found(looked_at(library, "indexes"), "IX5")
+
+    assert looked_at_tables
+    assert all(other == own for other, own in looked_at_tables)
 
 
 def test_an_index_across_tenants_stands_in_the_settings_with_its_reason(library, settings):

@@ -11,7 +11,15 @@ from django.core.exceptions import ImproperlyConfigured
 
 from perf.pgstat.fixes import drop_index, index_name, quoted
 from perf.pgstat.indexes.coverage import is_only_cover, severity
-from perf.pgstat.relations import ForeignKey, Index, Table, foreign_keys, indexes, tables
+from perf.pgstat.relations import (
+    ForeignKey,
+    Index,
+    Table,
+    foreign_keys,
+    indexes,
+    indexes_by_table,
+    tables,
+)
 from perf.pgstat.results import Finding, Fix, Row, Severity
 from perf.pgstat.section import Check, Reading, Unreadable
 
@@ -101,7 +109,8 @@ def _fix(reading: Reading, index: Index, column: str) -> Fix | None:
     plain = [each for each in index.columns if each and each != column]
     if len(plain) != len([each for each in index.columns if each != column]):
         return None  # an expression, which the model has to say
-    if any(_begins(each, index, (column, *plain)) for each in reading.once(indexes)):
+    others = reading.once(indexes_by_table)[index.table_oid]  # there may be thousands of tables
+    if any(_begins(each, index, (column, *plain)) for each in others):
         return drop_index(reading.models, index)
     if index.definition is None:
         return None  # its table is locked
@@ -121,8 +130,7 @@ def _fix(reading: Reading, index: Index, column: str) -> Fix | None:
 def _begins(other: Index, index: Index, columns: tuple[str, ...]) -> bool:
     """Whether the other one is what this one should be."""
     return (
-        other.table_oid == index.table_oid
-        and other.works
+        other.works
         and (other.method, other.predicate) == (index.method, index.predicate)
         and other.columns[: len(columns)] == columns
     )
