@@ -43,6 +43,8 @@ class Capabilities:
         return self.settings.get(name) == "on"
 
 
+TRACK: Final = "pg_stat_statements.track"
+TRACK_REMEDY: Final = f"ALTER SYSTEM SET {TRACK} = top; SELECT pg_reload_conf();"
 SETTINGS: Final = (
     "autovacuum",
     "autovacuum_analyze_scale_factor",
@@ -62,7 +64,7 @@ SETTINGS: Final = (
     "max_parallel_maintenance_workers",
     "max_wal_size",
     "pg_stat_statements.max",
-    "pg_stat_statements.track",
+    TRACK,
     "pg_stat_statements.track_planning",
     "pg_stat_statements.track_utility",
     "reserved_connections",

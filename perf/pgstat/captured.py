@@ -87,6 +87,8 @@ def generic(server: Server, statement: str) -> Captured:
     """
     if server.session.info.server_version < _GENERIC_FROM:
         raise NotCaptured("PostgreSQL makes plans for any values from version 16 on.")
+    if server.statements_schema is None:
+        raise NotCaptured("The extension pg_stat_statements was not made in this database.")
     if not _IDENTIFIER.fullmatch(statement):
         raise NotCaptured(f"{statement} is no query identifier: `pgstat queries` shows them.")
     query = sql.SQL("SELECT query FROM {} WHERE queryid = %(id)s LIMIT 1")

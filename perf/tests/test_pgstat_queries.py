@@ -13,7 +13,7 @@ import pytest
 
 from perf.pg.redaction import redacted
 from perf.pgstat import store
-from perf.pgstat.captured import generic
+from perf.pgstat.captured import NotCaptured, generic
 from perf.pgstat.deltas import Deltas
 from perf.pgstat.results import Severity, Status
 from perf.pgstat.section import Options
@@ -328,9 +328,23 @@ def test_an_empty_database_is_no_failure():
 def test_without_the_extension_it_is_skipped_and_told_what_helps():
     with made(f"test_perf_queries_bare_{WORKER}") as bare:
         found = bare.section("queries")
+        with bare.server() as server, pytest.raises(NotCaptured):
+            generic(server, "1")
 
     assert found.status is Status.SKIPPED
     assert "CREATE EXTENSION pg_stat_statements" in str(found.remedy)
+
+
+def test_where_statements_are_not_counted_nothing_is_said_to_be_fine():
+    name = f"test_perf_queries_untracked_{WORKER}"
+    untracked = f"ALTER DATABASE {name} SET pg_stat_statements.track = 'none'"
+    with made(name, EXTENSION, untracked) as live:
+        found = live.section("queries")
+        wanting = row(live.section("capabilities"), name="pg_stat_statements.track")
+
+    assert check(found, "QS").status is Status.SKIPPED
+    assert "pg_stat_statements.track = top" in str(check(found, "QS").remedy)
+    assert not wanting["is_enough"]
 
 
 def test_the_extension_may_stand_in_any_schema():

@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from django.db import DEFAULT_DB_ALIAS, connections
 
+from perf.pgstat.capabilities import TRACK, TRACK_REMEDY
 from perf.pgstat.results import Column, Finding, Fix, Kind, Place, Row, Severity
 from perf.pgstat.section import Check, Reading, Section
 from perf.pgstat.server import STATEMENTS
@@ -106,6 +107,13 @@ def _statements(reading: Reading) -> Iterator[Point]:
         found["installed"] == found["available"],
         "all is told that the server counts",
         "ALTER EXTENSION pg_stat_statements UPDATE;",
+    )
+    yield Point(
+        TRACK,
+        can.settings.get(TRACK),
+        can.settings.get(TRACK) != "none",
+        "statements are counted",
+        TRACK_REMEDY,
     )
 
 

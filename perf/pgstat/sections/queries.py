@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any, Final
 
 from perf.pgstat import statements
-from perf.pgstat.capabilities import STATEMENT_STATISTICS
+from perf.pgstat.capabilities import STATEMENT_STATISTICS, TRACK, TRACK_REMEDY
 from perf.pgstat.deltas import Flag
 from perf.pgstat.origins import SHOWN, origins
 from perf.pgstat.results import LINES, Column, Confidence, Finding, Kind, Place, Row, Severity
@@ -170,6 +170,8 @@ def _find_slow(reading: Reading, rows: Sequence[Row]) -> Iterator[Finding]:
                     "It is the time in the database: planning and the way to it come on top.",
                 ),
             )
+    if reading.can.settings.get(TRACK) == "none":
+        raise Unreadable(f"{TRACK} is none: no statement is counted.", TRACK_REMEDY)
     for row in rows:
         if row["kind"] == Sort.HIDDEN:
             raise Unreadable(
