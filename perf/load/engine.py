@@ -7,7 +7,6 @@ one each user begins the next when the last is over.
 from __future__ import annotations
 
 import asyncio
-import gc
 import itertools
 import math
 import random
@@ -15,6 +14,7 @@ import time
 from collections.abc import Callable
 from typing import Final
 
+from perf.engine.sampling import frozen
 from perf.load.merging import merge
 from perf.load.plan import LoadPlan, Repertoire, prepared
 from perf.load.playing import Player
@@ -64,6 +64,8 @@ class Engine:
         self._repertoire = Repertoire(plan)
         self._recorder = Recorder(plan.method.timeout_s)
         self._ends = measured_s(plan.method)
+        self._task: asyncio.Task[None] | None = None
+        self._stopped = False
 
     async def run(
         self,
@@ -74,15 +76,19 @@ class Engine:
         """Begin the warm-up at a moment of `time.monotonic`, and go on until the last call is
         answered or given up, or `each_second` says True. The last second has what is left."""
         player = self._player(begins + self._method.warmup_s)
-        load = asyncio.create_task(self._load(player))
-        gc.collect()
-        gc.freeze()  # what is there stays: not to be looked through while times are taken
-        try:
-            await self._watch(player, load, each_second, measuring)
-        finally:
-            gc.unfreeze()
-            load.cancel()
-            await asyncio.wait([load])
+        with frozen():
+            self._task = load = asyncio.create_task(self._load(player))
+            try:
+                await self._watch(player, load, each_second, measuring)
+            finally:
+                load.cancel()
+                await asyncio.wait([load])
+
+    def stop(self) -> None:
+        """Break the run off: calls that are out are given up, and not recorded."""
+        self._stopped = True
+        if self._task is not None:
+            self._task.cancel()
 
     async def _watch(
         self,
@@ -92,7 +98,7 @@ class Engine:
         measuring: Callable[[], object],
     ) -> None:
         processor = _Processor()
-        share, stopped = 0.0, False
+        share = 0.0
         for at in itertools.count(math.floor(-self._method.warmup_s)):
             if at == 0:
                 processor = _Processor()
@@ -105,12 +111,12 @@ class Engine:
             if load.done():
                 news.workers.add(self._stripe)
                 news.cpu_share[self._stripe] = share
-                news.broken_off = _STOPPED if stopped else ""
+                news.broken_off = _STOPPED if self._stopped else ""
                 each_second(at, news)
                 break
             if each_second(at, news):
-                stopped = load.cancel()
-        if not stopped:
+                self.stop()
+        if not self._stopped:
             load.result()
 
     async def _load(self, player: Player) -> None:
