@@ -109,6 +109,8 @@ class Engine:
             news = self._recorder.take()
             news.in_flight[at] = player.in_flight
             if load.done():
+                if not self._stopped:
+                    load.result()  # raises what ended it
                 news.workers.add(self._stripe)
                 news.cpu_share[self._stripe] = share
                 news.broken_off = _STOPPED if self._stopped else ""
@@ -116,8 +118,6 @@ class Engine:
                 break
             if each_second(at, news):
                 self.stop()
-        if not self._stopped:
-            load.result()
 
     async def _load(self, player: Player) -> None:
         if self._method.model is Model.OPEN:

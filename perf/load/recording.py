@@ -73,7 +73,7 @@ class Histogram:
 
     def get_value_at_percentile(self, percentile: float) -> int:
         """The upper bound in µs of the bin in which it lies; 0 without a value."""
-        wanted = max(1, int(percentile / 100 * self.total_count + 0.5))
+        wanted = max(1, int(percentile * self.total_count / 100 + 0.5))
         for place in sorted(self.used):
             wanted -= self.used[place]
             if wanted <= 0:
