@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import bisect
 import importlib
+import itertools
 import random
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
@@ -12,7 +14,7 @@ from urllib.parse import urlsplit
 import numpy as np
 
 from perf.load.results import LoadMethod
-from perf.load.scenario import Caller, Scenario, Session, Steps
+from perf.load.scenario import Call, Caller, Scenario, Session, Steps
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -92,6 +94,7 @@ class Repertoire:
         self._sessions: list[Session] = [_found(each).session for each in plan.scenarios]
         self._sessions += [_getting(path) for path in plan.gets]
         self._weights = [each.weight for each in plan.scenarios] or [1.0] * len(plan.gets)
+        self._up_to = list(itertools.accumulate(self._weights))
 
     def drawn(self, count: int) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
         """For each of so many arrivals, which session and which identity."""
@@ -101,7 +104,7 @@ class Repertoire:
 
     def session(self, rng: random.Random) -> int:
         """Which one a user begins next."""
-        return rng.choices(range(len(self._sessions)), self._weights)[0]
+        return bisect.bisect(self._up_to, rng.random() * self._up_to[-1])
 
     def begun(self, session: int, identity: int, key: str) -> tuple[Steps, Caller]:
         """A session of somebody. `key` tells its random numbers from those of all others."""
@@ -159,8 +162,14 @@ def _found(chosen: Chosen) -> Scenario:
 
 
 def _getting(path: str) -> Session:
+    """A session of one call, which is the same whenever the same identity makes it."""
+
+    calls: dict[int, Call] = {}
+
     def session(caller: Caller) -> Steps:
-        yield caller.get(path, name=path, expects=ANSWERED)
+        if (call := calls.get(caller.number)) is None:
+            call = calls[caller.number] = caller.get(path, name=path, expects=ANSWERED)
+        yield call
 
     return session
 

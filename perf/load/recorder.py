@@ -14,7 +14,7 @@ _MOST_REASONS: Final = 50
 _NEVER_CAME: Final = frozenset({Failure.TIMEOUT, Failure.TRANSPORT, Failure.DROPPED})
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Made:
     """A call that was due: its moments are seconds from the measured begin. `sent` is None for one
     that was dropped."""

@@ -35,7 +35,8 @@ class Histogram:
 
     def record_value(self, value_us: int, count: int = 1) -> None:
         """Add a value; one beyond an hour is an hour."""
-        value_us = min(value_us, HIGHEST_US)
+        if value_us > HIGHEST_US:
+            value_us = HIGHEST_US  # not `min`: this is done four times for each call
         shift = value_us.bit_length() - _HALF_BITS - 1
         place = (shift << _HALF_BITS) + (value_us >> shift) if shift > 0 else value_us
         self.used[place] = self.used.get(place, 0) + count

@@ -5,15 +5,13 @@ from __future__ import annotations
 import math
 from functools import lru_cache
 from types import TracebackType
-from typing import Final, Self
+from typing import Self
 
 import aiohttp
 from yarl import URL
 
 from perf.load.results import Failure
 from perf.load.scenario import Answer, Call
-
-_AGENT: Final = "loadtest"
 
 
 class CallFailed(Exception):
@@ -28,8 +26,8 @@ class CallFailed(Exception):
 class Transport:
     """Connections to one server, kept alive: as many as there are calls at the same time.
 
-    Redirects are not followed and cookies not kept: an answer is what the server sent. Answers come
-    uncompressed unless a call asks otherwise.
+    Redirects are not followed and cookies not kept: an answer is what the server sent, but for the
+    compression that it is allowed, as most clients allow it.
     """
 
     def __init__(self, target: str, timeout_s: float) -> None:
@@ -40,8 +38,6 @@ class Transport:
             cookie_jar=aiohttp.DummyCookieJar(),
             # Else the clock of a timeout above 5 s is rounded up to whole seconds.
             timeout=aiohttp.ClientTimeout(total=timeout_s, ceil_threshold=math.inf),
-            headers={"User-Agent": _AGENT},
-            skip_auto_headers=("Accept-Encoding",),
         )
 
     async def send(self, call: Call) -> Answer:

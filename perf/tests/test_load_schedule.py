@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from scipy import stats
+from scipy import stats  # type: ignore[import-untyped]
 
 from perf.load.results import Arrivals, Stage
 from perf.load.schedule import arrivals_s, measured_s, most_users, spans_s
