@@ -18,6 +18,7 @@ from typing import IO
 import msgspec
 
 from perf.load.engine import Engine
+from perf.load.loop import precise_loop
 from perf.load.merging import Packed, packed
 from perf.load.plan import LoadPlan
 from perf.load.recording import Recording
@@ -63,7 +64,7 @@ class Worker:
         self._tell(Ready())
         begins = msgspec.json.decode(sys.stdin.buffer.readline(), type=float)
         with self._writer:
-            asyncio.run(self._run(begins))
+            asyncio.run(self._run(begins), loop_factory=precise_loop)
 
     async def _run(self, begins: float) -> None:
         loop = asyncio.get_running_loop()
