@@ -5,12 +5,9 @@ A load test that asks for much more than half of it measures the loader, and not
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Final
 
-from perf.engine.processes import importing_as_we_do, running
-from perf.load.null import HOST
+from perf.load.null import null_server
 from perf.load.plan import LoadPlan
 from perf.load.results import Arrivals, LoadMethod, Model, Stage
 from perf.load.workers import run
@@ -40,10 +37,3 @@ def ceiling_rate(duration_s: float = 2.0) -> float:
         found = run(LoadPlan(target, method, gets=("/",)))
     calls = sum(cell.due for at, cell in found.steps.get("/", {}).items() if at >= 0)
     return calls / duration_s
-
-
-@contextmanager
-def null_server() -> Iterator[str]:
-    """The address of a server that does nothing."""
-    with running("perf.load.null", importing_as_we_do()) as (_, _, messages):
-        yield f"http://{HOST}:{int(messages.readline())}"

@@ -20,7 +20,7 @@ import msgspec
 from perf.load.engine import Engine
 from perf.load.loop import precise_loop
 from perf.load.merging import Packed, packed
-from perf.load.plan import LoadPlan
+from perf.load.plan import LoadPlan, PlanError
 from perf.load.recording import Recording
 
 
@@ -96,7 +96,8 @@ def main() -> None:
         try:
             Worker(msgspec.json.decode(sys.stdin.buffer.readline(), type=Job), out).run()
         except Exception as error:
-            traceback.print_exc()
+            if not isinstance(error, PlanError):  # says all by itself
+                traceback.print_exc()
             tell(out, Failed(_told(error)))
             sys.exit(1)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import threading
+import time
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -72,6 +73,11 @@ def falls(caller: Caller) -> Steps:
 def speaks(caller: Caller) -> Steps:
     sends = {"tenant": caller.tenant, "drawn": caller.rng.random(), "number": caller.number}
     yield caller.post("echo", name="echo", sends=sends, check=_echoed)
+
+
+@scenario("planted.hogs", title="Takes its time over an answer, so that the loader is late")
+def hogs(caller: Caller) -> Steps:
+    yield caller.get("/list", name="list", check=lambda answer: time.sleep(0.1))
 
 
 @scenario("planted.cut", title="Sends what is cut off, and is not sent again")

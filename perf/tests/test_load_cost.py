@@ -12,8 +12,8 @@ import aiohttp
 import psutil
 import pytest
 
-from perf.load.ceiling import null_server
 from perf.load.engine import drive
+from perf.load.null import null_server
 from perf.load.recording import Recording
 from perf.load.results import Second
 from perf.load.watching import Watcher

@@ -143,6 +143,17 @@ def test_of_more_calls_than_may_be_in_flight_the_others_are_dropped(service):
     assert pooled(found, "/after/60000", "service").total_count == 3
 
 
+def test_what_the_loader_is_late_by_is_lag_and_is_part_of_the_latency(service):
+    found = driven(service.target, planted.hogs, stages=(Stage(1, 20, 20),))
+
+    latency, wait, lag = (pooled(found, "list", clock) for clock in ("latency", "service", "lag"))
+    assert latency.total_count == 20
+    # It takes a tenth of a second for each of what comes in twentieths.
+    assert lag.get_max_value() > 500_000
+    mean = latency.get_mean_value()
+    assert mean == pytest.approx(lag.get_mean_value() + wait.get_mean_value(), rel=0.01)
+
+
 def test_a_pause_is_no_part_of_any_clock(service):
     found = driven(service.target, planted.thinks, stages=(Stage(1, 10, 10),))
 

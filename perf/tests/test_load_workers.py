@@ -15,7 +15,8 @@ import psutil
 import pytest
 
 from perf.engine.processes import importing_as_we_do
-from perf.load.ceiling import ceiling_rate, null_server
+from perf.load.ceiling import ceiling_rate
+from perf.load.null import null_server
 from perf.load.plan import Chosen, Identity, LoadPlan, PlanError
 from perf.load.recording import Recording
 from perf.load.results import Arrivals, Second, Stage
