@@ -34,7 +34,7 @@ def shortest_s(factory: Callable[[], asyncio.AbstractEventLoop]) -> float:
 
 
 def test_a_wait_of_a_fraction_of_a_millisecond_takes_less_than_one_of_epoll():
-    assert WANTED_S <= shortest_s(precise_loop) < shortest_s(asyncio.new_event_loop)
+    assert WANTED_S <= shortest_s(precise_loop) < shortest_s(asyncio.new_event_loop) / 2
 
 
 def test_a_loop_hears_of_what_comes_while_it_waits():

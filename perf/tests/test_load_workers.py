@@ -6,9 +6,7 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import psutil
@@ -176,23 +174,27 @@ def test_a_worker_prepares_what_its_scenarios_need(null):
         run(plan(null, planted.two, prepare="os:not_there"))
 
 
-def test_no_worker_outlives_whoever_started_it(null, tmp_path: Path):
+def test_no_worker_outlives_whoever_started_it(null):
     script = (
+        "from perf.load.watching import Watcher\n"
         "from perf.load.workers import run\n"
         "from perf.load.results import Stage\n"
         "from perf.tests.load_service import plan\n"
-        f"run(plan({null!r}, '/', workers=2, stages=(Stage(60, 50, 50),)))\n"
+        "class Tells(Watcher):\n"
+        "    def second(self, second, so_far):\n"
+        "        print(second.at, flush=True)\n"
+        f"run(plan({null!r}, '/', workers=2, stages=(Stage(600, 50, 50),)), Tells())\n"
     )
-    starter = subprocess.Popen([sys.executable, "-c", script], env=importing_as_we_do())
-    try:
-        theirs: list[psutil.Process] = []
-        while len(theirs) < 2 and starter.poll() is None:
-            time.sleep(0.05)
-            theirs = psutil.Process(starter.pid).children()
-    finally:
+    starter = subprocess.Popen(
+        [sys.executable, "-c", script], env=importing_as_we_do(), stdout=subprocess.PIPE
+    )
+    with starter:
+        assert starter.stdout is not None
+        assert starter.stdout.readline() == b"0\n"
+        theirs = psutil.Process(starter.pid).children()
         starter.kill()
-        starter.wait()
 
+    assert len(theirs) == 2
     _, alive = psutil.wait_procs(theirs, timeout=20)
     assert alive == []
 
