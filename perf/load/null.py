@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from typing import Final
 
 from perf.engine.processes import importing_as_we_do, running
+from perf.load.loop import precise_loop
 
 _DELAY: Final = "NULL_DELAY_MS"
 HOST: Final = "127.0.0.1"
@@ -67,4 +68,4 @@ async def serve() -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(serve())
+    asyncio.run(serve(), loop_factory=precise_loop)
