@@ -29,6 +29,8 @@ _LONG = {
     "test_gate",
     "test_kept_answers",
     "test_lists",
+    "test_load_engine",
+    "test_load_workers",
     "test_locks",
     "test_matrix",
     "test_odd_requests",

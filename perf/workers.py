@@ -3,21 +3,17 @@
 from __future__ import annotations
 
 import os
-import signal
-import subprocess
 import sys
-from collections.abc import Generator, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Generator
 from pathlib import Path
 from typing import Final
 
 import msgspec
 from django.conf import settings
 
+from perf.engine.processes import ending, importing_as_we_do, running
 from perf.messages import Begun, Counted, Done, Failed, Job, Message, Timed
 
-_GRACE_S: Final = 5.0
-_STDERR: Final = 2
 _message: Final = msgspec.json.Decoder(Message)
 
 
@@ -39,7 +35,10 @@ def answers(job: Job, root: Path | None = None) -> Generator[Message]:
     ends early; what it had to say of that stands in standard error, which it shares.
     """
     begun: Begun | None = None
-    with _process(job, root) as (process, messages):
+    environment = _environment(root)
+    with running("perf.worker", environment, root) as (process, stdin, messages):
+        with stdin:
+            stdin.write(msgspec.json.encode(job))
         for line in messages:
             if not line.endswith(b"\n"):
                 break  # it died amid a word
@@ -51,57 +50,14 @@ def answers(job: Job, root: Path | None = None) -> Generator[Message]:
             else:
                 yield message
                 begun = None if isinstance(message, Counted | Timed | Failed) else begun
-        raise WorkerDied(_ending(process.wait()), begun)
-
-
-def _ending(returncode: int) -> str:
-    if returncode < 0:
-        return f"was killed by signal {-returncode} ({signal.strsignal(-returncode)})"
-    return f"ended with exit code {returncode}"
-
-
-@contextmanager
-def _process(
-    job: Job, root: Path | None
-) -> Iterator[tuple[subprocess.Popen[bytes], Iterable[bytes]]]:
-    reading, writing = os.pipe()
-    process = subprocess.Popen(
-        [sys.executable, "-m", "perf.worker", str(writing)],
-        stdin=subprocess.PIPE,
-        stdout=_STDERR,  # what a pair prints must not stand amid a report
-        pass_fds=[writing],
-        # Ctrl-C is for the command: it ends its worker itself, and keeps what there is.
-        start_new_session=True,
-        cwd=root,
-        env=_environment(root),
-    )
-    os.close(writing)
-    try:
-        with os.fdopen(reading, "rb") as messages:
-            if process.stdin is None:
-                raise RuntimeError("The worker has no standard input.")
-            with process.stdin as stdin:
-                stdin.write(msgspec.json.encode(job))
-            yield process, messages
-    finally:
-        _end(process)
+        raise WorkerDied(ending(process.wait()), begun)
 
 
 def _environment(root: Path | None) -> dict[str, str]:
     """Where the worker finds its code, and what another tree needs to reach the same servers."""
     if root is None:
-        return {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+        return importing_as_we_do()
     here = Path.cwd()
     elsewhere = [each for each in sys.path if each and Path(each).resolve() != here]
     more: dict[str, str] = getattr(settings, "PERF_ENVIRONMENT", {})
     return {**os.environ, **more, "PYTHONPATH": os.pathsep.join([str(root), *elsewhere])}
-
-
-def _end(process: subprocess.Popen[bytes]) -> None:
-    if process.poll() is None:
-        process.send_signal(signal.SIGTERM)
-    try:
-        process.wait(_GRACE_S)
-    except subprocess.TimeoutExpired:
-        process.kill()
-        process.wait()
