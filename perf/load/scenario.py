@@ -69,13 +69,15 @@ class Caller:
 
     `base` is the path that relative ones follow, such as `/api/v1/tenants/acme/`; `headers` speak
     for the user and go with each call. `rng` is of this session alone: the same seed, the same
-    choices, whoever runs it.
+    choices, whoever runs it. `number` is its place among the callers of the run, from 0: a scenario
+    in which one of them behaves otherwise knows by it who that is.
     """
 
     tenant: str
     base: str = "/"
     headers: Mapping[str, str] = field(default_factory=dict)
     rng: random.Random = field(default_factory=random.Random)
+    number: int = 0
 
     def get(self, path: str, *, name: str, **options: Any) -> Call:
         return self.call("GET", path, name=name, **options)

@@ -1,0 +1,79 @@
+"""Makes calls by HTTP: a call in, an answer or the kind of failure out."""
+
+from __future__ import annotations
+
+import math
+from functools import lru_cache
+from types import TracebackType
+from typing import Final, Self
+
+import aiohttp
+from yarl import URL
+
+from perf.load.results import Failure
+from perf.load.scenario import Answer, Call
+
+_AGENT: Final = "loadtest"
+
+
+class CallFailed(Exception):
+    """What kind of failure a call is, and what is said of it."""
+
+    def __init__(self, failure: Failure, reason: str) -> None:
+        super().__init__(reason)
+        self.failure = failure
+        self.reason = reason
+
+
+class Transport:
+    """Connections to one server, kept alive: as many as there are calls at the same time.
+
+    Redirects are not followed and cookies not kept: an answer is what the server sent. Answers come
+    uncompressed unless a call asks otherwise.
+    """
+
+    def __init__(self, target: str, timeout_s: float) -> None:
+        self._target = target.rstrip("/")
+        self._timeout_s = timeout_s
+        self._session = aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(limit=0),
+            cookie_jar=aiohttp.DummyCookieJar(),
+            # Else the clock of a timeout above 5 s is rounded up to whole seconds.
+            timeout=aiohttp.ClientTimeout(total=timeout_s, ceil_threshold=math.inf),
+            headers={"User-Agent": _AGENT},
+            skip_auto_headers=("Accept-Encoding",),
+        )
+
+    async def send(self, call: Call) -> Answer:
+        """The whole answer, body and all. Raises `CallFailed` where there is none in time."""
+        try:
+            async with self._session.request(
+                call.method,
+                _url(self._target + call.path),
+                data=call.body or None,
+                headers=call.headers,
+                allow_redirects=False,
+            ) as response:
+                # Its headers are found by names in lower case, as in any.
+                return Answer(response.status, response.headers, await response.read())
+        except TimeoutError:
+            said = f"no answer in {self._timeout_s:g} s"
+            raise CallFailed(Failure.TIMEOUT, said) from None
+        except (aiohttp.ClientError, OSError) as error:
+            raise CallFailed(Failure.TRANSPORT, str(error) or type(error).__name__) from None
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        await self._session.close()
+
+
+@lru_cache(4096)
+def _url(text: str) -> URL:
+    return URL(text, encoded=True)
