@@ -1,0 +1,141 @@
+"""Whether the seconds of a run are of one distribution: if they drift, its figures are of no state
+that the service stays in, and a run twice as long would find others.
+
+Each function says what is wrong in a sentence, or nothing.
+"""
+
+from __future__ import annotations
+
+import math
+import statistics
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+
+from perf.engine.results import Interval
+from perf.load.intervals import inflation
+from perf.load.results import Failure, LoadMethod, Model, Second, StepResult
+
+if TYPE_CHECKING:
+    from perf.load.bins import Floats
+
+LEAST_SECONDS: Final = 20  # of a part with one rate: of fewer a slope is mostly chance
+DRIFT: Final = 0.25  # of the median, from the first second of a part to the last
+DRIFT_MS: Final = 1.0  # the least drift that is told: asyncio keeps time no better
+QUEUED: Final = 0.02  # of the arrivals: so many more are in flight at the end than at the begin
+LEAST_QUEUED: Final = 10
+LOST: Final = 0.01  # of the arrivals never sent, or given up at the timeout
+LITTLE: Final = 0.05
+_MOST_POINTS: Final = 300  # of which all pairs are taken
+_NORMAL: Final = statistics.NormalDist()
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """The seconds in which the schedule asked for one rate, or for one number of users."""
+
+    level: float
+    seconds: Sequence[Second]
+
+
+def overload(method: LoadMethod, seconds: Sequence[Second], total: StepResult) -> str:
+    """That more arrived than was answered: then latency depends on how long the run was, and on
+    where the loader gave up. Of a closed model never, whose users wait."""
+    if method.model is Model.CLOSED:
+        return ""
+    lost = sum(total.failures.get(kind, 0) for kind in (Failure.DROPPED, Failure.TIMEOUT))
+    if lost > LOST * total.requests:
+        share = lost / total.requests
+        return f"Overload: {share:.0%} of the requests were never sent, or timed out."
+    for part in parts(method, seconds):
+        found = theil_sen([each.in_flight for each in part.seconds], method.confidence)
+        rise = found.estimate * (len(part.seconds) - 1)
+        arrivals = sum(each.due for each in part.seconds)
+        if found.low > 0 and rise > max(LEAST_QUEUED, QUEUED * arrivals):
+            return (
+                f"Overload: at {part.level:g}/s {rise:,.0f} more requests were in flight at the "
+                "end than at the begin."
+            )
+    return ""
+
+
+def drift(method: LoadMethod, seconds: Sequence[Second]) -> str:
+    """That the median of a second rises or falls by a quarter or more while the load is the same:
+    something fills up, or the warm-up was too short."""
+    for part in parts(method, seconds):
+        p50s = [each.p50_ms for each in part.seconds if each.p50_ms is not None]
+        if len(p50s) < LEAST_SECONDS:
+            continue
+        found = theil_sen(p50s, method.confidence, correlated=True)
+        change = found.estimate * (len(p50s) - 1)
+        is_sure = found.low > 0 or found.high < 0
+        if is_sure and abs(change) > max(DRIFT_MS, DRIFT * statistics.median(p50s)):
+            told = "rose" if change > 0 else "fell"
+            why = "something fills up" if change > 0 else "the warm-up was too short"
+            return f"Not steady: p50 {told} by {abs(change):.3g} ms under the same load: {why}."
+    return ""
+
+
+def little(seconds: Sequence[Second], total: StepResult) -> str:
+    """That the mean number in flight is not the rate times the mean latency, by more than 5 %.
+
+    J. D. C. Little, "A proof for the queuing formula L = λW", Operations Research 9 (1961): it
+    holds for any system, so where it doesn't, something was not counted. What the number in flight
+    is off by, as it is looked at once a second only, and what the ends of the run add, is allowed.
+    """
+    here = [each.in_flight for each in seconds if each.at >= 0]
+    if len(here) < LEAST_SECONDS or total.latency.mean_ms is None:
+        return ""
+    seen = statistics.fmean(here)
+    mean_s = total.latency.mean_ms / 1000
+    expected = total.latency.count / len(here) * mean_s
+    chance = 3 * statistics.stdev(here) / math.sqrt(len(here))
+    if seen < 1 or abs(seen - expected) <= LITTLE * seen + chance + mean_s / len(here) * seen:
+        return ""
+    return (
+        f"Little's law does not hold: {seen:.3g} requests were in flight, but rate times latency "
+        f"is {expected:.3g}."
+    )
+
+
+def parts(method: LoadMethod, seconds: Sequence[Second]) -> Iterator[Part]:
+    """The measured parts with one level, of 20 seconds or more."""
+    at = -method.warmup_s
+    for stage in method.stages:
+        begins, at = at, at + stage.duration_s
+        here = [each for each in seconds if max(0, begins) <= each.at <= at - 1]
+        if stage.begins == stage.ends and len(here) >= LEAST_SECONDS:
+            yield Part(stage.begins, here)
+
+
+def theil_sen(
+    values: Sequence[float], confidence: float = 0.95, *, correlated: bool = False
+) -> Interval:
+    """What each value adds to the last: the median of the slopes of all pairs, with its interval.
+
+    P. K. Sen, "Estimates of the regression coefficient based on Kendall's tau", JASA 63 (1968). A
+    frozen second or two do not move it. With `correlated` the variance of Kendall's statistic is
+    multiplied by what the correlation of neighbours makes of it, trend apart, after Yue & Wang,
+    Water Resources Management 18 (2004). Of more than 300 values, medians of groups are taken.
+    """
+    size = math.ceil(len(values) / _MOST_POINTS)
+    points = np.array([np.median(values[at : at + size]) for at in range(0, len(values), size)])
+    one, other = np.triu_indices(len(points), 1)
+    slopes = np.sort((points[other] - points[one]) / (other - one))
+    estimate = float(np.median(slopes))
+    n = len(points)
+    variance = n * (n - 1) * (2 * n + 5) / 18
+    if correlated:
+        variance *= inflation(_without(points, estimate))
+    cut = _NORMAL.inv_cdf((1 + confidence) / 2) * math.sqrt(variance)
+    low = max(0, round((len(slopes) - cut) / 2) - 1)
+    high = min(len(slopes) - 1, round((len(slopes) + cut) / 2))
+    return Interval(estimate / size, float(slopes[low]) / size, float(slopes[high]) / size)
+
+
+def _without(points: Floats, slope: float) -> Floats:
+    """What is left without the trend."""
+    left = points - slope * np.arange(len(points))
+    return np.asarray(left - left.mean())
