@@ -63,8 +63,9 @@ def assemble(
     method = planned.method
     quantiles = sorted({*QUANTILES, *quantiles_of(planned.slos)})
     total = total_result(recording, method.confidence, quantiles)
-    course = seconds(recording)
     measured_s = measured_seconds(method, recording, is_whole=ended_at is not None)
+    course = seconds(recording)
+    counted = [each for each in course if 0 <= each.at < measured_s]
     rig = rig_of(recording, total, measured_s, ceiling_rate)
     tenants = tenant_results(recording, method.confidence, quantiles)
     run = LoadRun(
@@ -86,7 +87,7 @@ def assemble(
         seconds=course,
         rig=rig,
         server=_with_timing(server, recording),
-        complaints=(*_complaints(method, course, total), *planned.complaints),
+        complaints=(*_complaints(method, counted, total), *planned.complaints),
         invalid=tuple(_invalid(method, recording, total, ended_at)),
         note=planned.note,
     )
@@ -95,7 +96,7 @@ def assemble(
 
 def measured_seconds(method: LoadMethod, recording: Recording, *, is_whole: bool) -> float:
     """How long was measured: as planned, or of a run that was broken off as far as it came."""
-    planned = sum(stage.duration_s for stage in method.stages) - method.warmup_s
+    planned = sum(stage.duration_s for stage in method.stages)
     return planned if is_whole else min(planned, float(len(measured(recording))))
 
 
@@ -112,12 +113,12 @@ def _judged(slos: Sequence[Slo], recording: Recording, run: LoadRun) -> tuple[Sl
     return found
 
 
-def _complaints(method: LoadMethod, course: Sequence[Second], total: StepResult) -> Iterator[str]:
-    overloaded = overload(method, course, total)
-    yield from filter(None, (overloaded or drift(method, course), little(course, total)))
+def _complaints(method: LoadMethod, counted: Sequence[Second], total: StepResult) -> Iterator[str]:
+    overloaded = overload(method, counted, total)
+    yield from filter(None, (overloaded or drift(method, counted), little(counted, total)))
     if method.model is Model.CLOSED and method.think_s == 0:
         yield "Users did not think: this finds what the service does at most, and no latency."
-    if 0 < sum(each.at >= 0 for each in course) < LEAST_SECONDS:
+    if 0 < len(counted) < LEAST_SECONDS:
         yield f"Fewer than {LEAST_SECONDS} seconds were measured: no figure has an interval."
     if missing := total.requests - total.latency.count:
         yield f"{missing:,} of {total.requests:,} requests are in no percentile."

@@ -79,33 +79,33 @@ def drift(method: LoadMethod, seconds: Sequence[Second]) -> str:
 
 
 def little(seconds: Sequence[Second], total: StepResult) -> str:
-    """That the mean number in flight is not the rate times the mean latency, by more than 5 %.
+    """That the mean number in flight is not the rate times the mean time there, by more than 5 %.
 
     J. D. C. Little, "A proof for the queuing formula L = λW", Operations Research 9 (1961): it
     holds for any system, so where it doesn't, something was not counted. What the number in flight
     is off by, as it is looked at once a second only, and what the ends of the run add, is allowed.
     """
-    here = [each.in_flight for each in seconds if each.at >= 0]
-    if len(here) < LEAST_SECONDS or total.latency.mean_ms is None:
+    here = [each.in_flight for each in seconds]
+    if len(here) < LEAST_SECONDS or total.service.mean_ms is None:
         return ""
     seen = statistics.fmean(here)
-    mean_s = total.latency.mean_ms / 1000
-    expected = total.latency.count / len(here) * mean_s
+    mean_s = total.service.mean_ms / 1000
+    expected = total.service.count / len(here) * mean_s
     chance = 3 * statistics.stdev(here) / math.sqrt(len(here))
     if seen < 1 or abs(seen - expected) <= LITTLE * seen + chance + mean_s / len(here) * seen:
         return ""
     return (
-        f"Little's law does not hold: {seen:.3g} requests were in flight, but rate times latency "
-        f"is {expected:.3g}."
+        f"Little's law does not hold: {seen:.3g} requests were in flight, but rate times service "
+        f"time is {expected:.3g}."
     )
 
 
 def parts(method: LoadMethod, seconds: Sequence[Second]) -> Iterator[Part]:
     """The measured parts with one level, of 20 seconds or more."""
-    at = -method.warmup_s
+    at = 0.0
     for stage in method.stages:
         begins, at = at, at + stage.duration_s
-        here = [each for each in seconds if max(0, begins) <= each.at <= at - 1]
+        here = [each for each in seconds if begins <= each.at <= at - 1]
         if stage.begins == stage.ends and len(here) >= LEAST_SECONDS:
             yield Part(stage.begins, here)
 
