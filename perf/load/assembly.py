@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Final
 
 from perf.load.figures import (
     fairness,
@@ -30,6 +31,8 @@ from perf.load.results import (
 from perf.load.rig import rig_of
 from perf.load.slo import Slo, judge, left_open, quantiles_of
 from perf.load.steady import drift, little, overload
+
+_REASONS: Final = 3  # that are told
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,9 +60,11 @@ def assemble(
     ended_at: str | None,
     ceiling_rate: float | None = None,
 ) -> LoadRun:
-    """What a run found. `ended_at` is None for one that was broken off: what there is of it is
-    told, but is not to be read as what was planned. `ceiling_rate` is in calls a second of one
-    worker, where it was looked for."""
+    """What a run found. `ended_at` is None for one that was broken off, as is one whose recording
+    says so: what there is of it is told, but objectives can only fail by it. `ceiling_rate` is in
+    calls a second of one worker, where it was looked for."""
+    if recording.broken_off:
+        ended_at = None
     method = planned.method
     quantiles = sorted({*QUANTILES, *quantiles_of(planned.slos)})
     total = total_result(recording, method.confidence, quantiles)
@@ -87,7 +92,11 @@ def assemble(
         seconds=course,
         rig=rig,
         server=_with_timing(server, recording),
-        complaints=(*_complaints(method, counted, total), *planned.complaints),
+        complaints=(
+            *_complaints(method, counted, total),
+            *_reasons(recording),
+            *planned.complaints,
+        ),
         invalid=tuple(_invalid(method, recording, total, ended_at)),
         note=planned.note,
     )
@@ -128,12 +137,21 @@ def _invalid(
     method: LoadMethod, recording: Recording, total: StepResult, ended_at: str | None
 ) -> Iterator[str]:
     if ended_at is None:
-        yield f"It was broken off after {len(measured(recording))} s of the measured part."
-    if missing := _missing(method, recording):
-        names = ", ".join(str(each) for each in missing)
-        yield f"Of {method.workers} workers these are missing: {names}. Their requests are too."
+        why = f": {recording.broken_off}" if recording.broken_off else ""
+        yield f"It was broken off after {len(measured(recording))} s of the measured part{why}."
+    for each in _missing(method, recording):
+        how = recording.lost.get(each, "told nothing")
+        yield f"Worker {each} of {method.workers} is missing, and its requests with it: it {how}."
     if not total.requests:
         yield "Nothing was called in the measured part."
+
+
+def _reasons(recording: Recording) -> Iterator[str]:
+    """Why calls failed, most often first; those of the warm-up are among them."""
+    for reason, times in recording.reasons.most_common(_REASONS):
+        yield f"Failed {times:,} times: {reason}."
+    if (more := len(recording.reasons) - _REASONS) > 0:
+        yield f"Failed for {more} other reasons."
 
 
 def _missing(method: LoadMethod, recording: Recording) -> list[int]:

@@ -1,4 +1,4 @@
-"""Histograms of seconds as one array: how often each value that occurs at all came in each."""
+"""The values of several seconds in one order, each with the second that it is of."""
 
 from __future__ import annotations
 
@@ -8,9 +8,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
-from hdrh.histogram import HdrHistogram
 
-from perf.load.recording import histogram
+from perf.load.recording import Histogram, bounds_us
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -23,68 +22,61 @@ _ROUNDING: Final = 1e-9  # 0.95 · 20 must be rank 19, though floating point may
 
 @dataclass(frozen=True, slots=True)
 class Bins:
-    """`counts` has a row for each second and a column for each bin, in ascending order.
+    """What is in the bins of `length` seconds, in ascending order of the place of a bin.
 
-    A bin of an HdrHistogram holds the values from `lows_us` to `highs_us`, at most 0.1 % apart.
+    The three arrays belong together: `times` values of second `seconds` are in the bin at `places`.
     """
 
-    lows_us: Integers
-    highs_us: Integers
-    counts: Integers
+    length: int
+    places: Integers
+    seconds: Integers
+    times: Integers
 
     @property
-    def pooled(self) -> Integers:
-        """How often each value came in all seconds together."""
-        return np.asarray(self.counts.sum(axis=0))
+    def by_second(self) -> Integers:
+        """How many values each second has."""
+        return self._counted(len(self.places))
 
-    @property
-    def total(self) -> int:
-        return int(self.counts.sum())
+    def up_to(self, place: int) -> Integers:
+        """How many values of each second are in a bin, or below it."""
+        return self._counted(int(np.searchsorted(self.places, place, side="right")))
 
-    @property
-    def mean_us(self) -> float:
-        """Of the middles of the bins; 0 without a value."""
-        middles = (self.lows_us + self.highs_us) / 2
-        return float(self.pooled @ middles) / max(1, self.total)
+    def place(self, q: float) -> int:
+        """The bin of the q-quantile: the nearest rank, definition 1 of Hyndman & Fan (1996), as
+        `perf.engine.samples.percentile` has it. Raises IndexError without a value."""
+        reached = np.cumsum(self.times)
+        rank = max(1, math.ceil(q * reached[-1] - _ROUNDING))
+        return int(self.places[np.searchsorted(reached, rank)])
 
-
-def bins_of(seconds: Sequence[Iterable[HdrHistogram]]) -> Bins:
-    """Of several histograms in each second, such as those of all steps, which are added up."""
-    found = [(at, *_used(each)) for at, second in enumerate(seconds) for each in second]
-    places = np.unique(np.concatenate([np.empty(0, np.int64), *(used for _, used, _ in found)]))
-    counts = np.zeros((len(seconds), len(places)), np.int64)
-    for at, used, times in found:
-        counts[at, np.searchsorted(places, used)] += times
-    return Bins(*_bounds_us(places), counts)
+    def _counted(self, end: int) -> Integers:
+        found = np.bincount(self.seconds[:end], self.times[:end], self.length)
+        return np.rint(found).astype(np.int64)
 
 
-def merged(histograms: Iterable[HdrHistogram]) -> HdrHistogram:
+def bins_of(seconds: Sequence[Iterable[Histogram]]) -> Bins:
+    """Of several histograms in each second, such as those of all steps, which count together."""
+    places: list[int] = []
+    times: list[int] = []
+    ends = []
+    for second in seconds:
+        for each in second:
+            places.extend(each.used)
+            times.extend(each.used.values())
+        ends.append(len(places))
+    of = np.repeat(np.arange(len(seconds)), np.diff(ends, prepend=0))
+    order = np.argsort(np.array(places, np.int64), kind="stable")
+    columns = (np.array(each, np.int64)[order] for each in (places, of, times))
+    return Bins(len(seconds), *columns)
+
+
+def merged(histograms: Iterable[Histogram]) -> Histogram:
     """One histogram of all, exactly."""
-    whole = histogram()
+    whole = Histogram()
     for each in histograms:
-        if each.total_count:  # an empty one says that it holds the largest of integers
-            whole.add(each)
+        whole.add(each)
     return whole
 
 
-def rank(q: float, count: int) -> int:
-    """Which of `count` values in ascending order, from 1 on, is the q-quantile: the nearest rank,
-    definition 1 of Hyndman & Fan (1996), as `perf.engine.samples.percentile` has it."""
-    return max(1, math.ceil(q * count - _ROUNDING))
-
-
-def _used(found: HdrHistogram) -> tuple[Integers, Integers]:
-    """The places of the bins of a histogram that hold anything, and what they hold."""
-    counts = np.asarray(found.counts, np.int64)
-    places = np.flatnonzero(counts)
-    return places, counts[places]
-
-
-def _bounds_us(places: Integers) -> tuple[Integers, Integers]:
-    """The bins are 1 wide up to twice the half count, and twice as wide each half count on."""
-    magnitude = histogram().sub_bucket_half_count_magnitude
-    half = 1 << magnitude
-    bucket = np.maximum((places >> magnitude) - 1, 0)
-    within = np.where(places < half, places, (places & (half - 1)) + half)
-    lows = within << bucket
-    return lows, lows + (1 << bucket) - 1
+def highest_us(place: int) -> int:
+    """The largest value of a bin, which is what stands for all of them."""
+    return bounds_us(place)[1]

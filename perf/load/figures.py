@@ -6,12 +6,9 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
-import numpy as np
-from hdrh.histogram import HdrHistogram
-
-from perf.load.bins import Bins, bins_of, merged, rank
+from perf.load.bins import Bins, bins_of, highest_us, merged
 from perf.load.intervals import share_interval
-from perf.load.recording import Cell, Recording, TenantCell
+from perf.load.recording import Cell, Histogram, Recording, TenantCell
 from perf.load.results import (
     QUANTILES,
     Failure,
@@ -26,7 +23,7 @@ from perf.load.results import (
 BEYOND: Final = 10  # values that must lie beyond a percentile: one or two there are chance
 _US_PER_MS: Final = 1000
 
-type Seconds = Sequence[Sequence[HdrHistogram]]
+type Seconds = Sequence[Sequence[Histogram]]
 
 
 def needed(q: float) -> int:
@@ -54,17 +51,18 @@ def times(
     "Confidence intervals for medians and other position measures", JASA 47, 1952), by
     `share_interval`; None of fewer seconds than that takes.
     """
+    whole = merged(each for second in seconds for each in second)
     found = bins_of(seconds)
-    percentiles = tuple(_quantile(found, q, confidence) for q in quantiles)
-    if not found.total:
+    percentiles = tuple(_quantile(found, q, whole.total_count, confidence) for q in quantiles)
+    if not whole.total_count:
         return Times(0, None, None, None, percentiles)
     return Times(
-        count=found.total,
-        mean_ms=found.mean_us / _US_PER_MS,
-        min_ms=float(found.lows_us[0]) / _US_PER_MS,
-        max_ms=float(found.highs_us[-1]) / _US_PER_MS,
+        count=whole.total_count,
+        mean_ms=whole.get_mean_value() / _US_PER_MS,
+        min_ms=whole.get_min_value() / _US_PER_MS,
+        max_ms=whole.get_max_value() / _US_PER_MS,
         quantiles=percentiles,
-        histogram=merged(each for second in seconds for each in second).encode().decode(),
+        histogram=whole.encode().decode(),
     )
 
 
@@ -131,8 +129,8 @@ def seconds(recording: Recording) -> tuple[Second, ...]:
 
 def _second(recording: Recording, at: int) -> Second:
     cells = [each[at] for each in recording.steps.values() if at in each]
-    latency = bins_of([[each.latency for each in cells]])
-    lag = bins_of([[each.lag for each in cells]])
+    latency = merged(each.latency for each in cells)
+    lag = merged(each.lag for each in cells)
     failures = _failures([cells])
     return Second(
         at=at,
@@ -140,10 +138,10 @@ def _second(recording: Recording, at: int) -> Second:
         done=recording.done.get(at, 0),
         failed=sum(n for kind, n in failures.items() if kind != Failure.THROTTLED),
         in_flight=recording.in_flight.get(at, 0),
-        p50_ms=_plain(latency, 0.5),
-        p95_ms=_plain(latency, 0.95, least=20),
-        max_ms=_plain(latency, 1.0),
-        lag_max_ms=_plain(lag, 1.0),
+        p50_ms=_plain_ms(latency, 0.5),
+        p95_ms=_plain_ms(latency, 0.95, least=20),
+        max_ms=_plain_ms(latency, 1),
+        lag_max_ms=_plain_ms(lag, 1),
     )
 
 
@@ -178,30 +176,24 @@ def _failures(seconds: Iterable[Iterable[Cell | TenantCell]]) -> dict[str, int]:
     return {str(kind): found[kind] for kind in Failure if found[kind]}
 
 
-def _quantile(found: Bins, q: float, confidence: float) -> Quantile:
-    if found.total < needed(q):
+def _quantile(found: Bins, q: float, count: int, confidence: float) -> Quantile:
+    if count < needed(q):
         return Quantile(q, None, needs=needed(q))
-    place = _place(found, q)
-    quick = found.counts[:, : place + 1].sum(axis=1)
-    share = share_interval(quick, found.counts.sum(axis=1), confidence, share=q)
-    value = _value_ms(found, place)
+    place = found.place(q)
+    share = share_interval(found.up_to(place), found.by_second, confidence, share=q)
     if share is None:
-        return Quantile(q, value)
-    low, high = (_value_ms(found, _place(found, each)) for each in (share.low, share.high))
-    return Quantile(q, value, low, high)
+        return Quantile(q, _ms(place))
+    return Quantile(q, _ms(place), _ms(found.place(share.low)), _ms(found.place(share.high)))
 
 
-def _place(found: Bins, q: float) -> int:
-    """The bin that the q-quantile lies in."""
-    return int(np.searchsorted(np.cumsum(found.pooled), rank(q, found.total)))
+def _ms(place: int) -> float:
+    return highest_us(place) / _US_PER_MS
 
 
-def _value_ms(found: Bins, place: int) -> float:
-    return float(found.highs_us[place]) / _US_PER_MS
-
-
-def _plain(found: Bins, q: float, least: int = 1) -> float | None:
-    return _value_ms(found, _place(found, q)) if found.total >= least else None
+def _plain_ms(found: Histogram, q: float, least: int = 1) -> float | None:
+    if found.total_count < least:
+        return None
+    return found.get_value_at_percentile(100 * q) / _US_PER_MS
 
 
 def _p95(found: Times) -> float | None:
