@@ -124,7 +124,9 @@ def seconds(recording: Recording) -> tuple[Second, ...]:
     """
     ats = [at for cells in recording.steps.values() for at in cells]
     known = [*ats, *recording.done, *recording.in_flight]
-    return tuple(_second(recording, at) for at in range(min(known), max(known) + 1) if known)
+    if not known:
+        return ()
+    return tuple(_second(recording, at) for at in range(min(known), max(known) + 1))
 
 
 def _second(recording: Recording, at: int) -> Second:
