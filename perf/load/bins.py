@@ -53,17 +53,17 @@ class Bins:
         return np.rint(found).astype(np.int64)
 
 
-def bins_of(seconds: Sequence[Iterable[Histogram]]) -> Bins:
+def bins_of(seconds: Sequence[Sequence[Histogram]]) -> Bins:
     """Of several histograms in each second, such as those of all steps, which count together."""
     places: list[int] = []
     times: list[int] = []
-    ends = []
+    held = []
     for second in seconds:
         for each in second:
             places.extend(each.used)
             times.extend(each.used.values())
-        ends.append(len(places))
-    of = np.repeat(np.arange(len(seconds)), np.diff(ends, prepend=0))
+        held.append(sum(len(each.used) for each in second))
+    of = np.repeat(np.arange(len(seconds)), np.array(held, np.int64))
     order = np.argsort(np.array(places, np.int64), kind="stable")
     columns = (np.array(each, np.int64)[order] for each in (places, of, times))
     return Bins(len(seconds), *columns)
