@@ -47,8 +47,9 @@ def share_interval(
     if len(calls) < LEAST_SECONDS or total == 0:
         return None
     found = float(hits.sum()) / total
-    variance, df = _variance_of_sum(hits - found * calls)
-    effect = max(1.0, variance / (total * found * (1 - found))) if 0 < found < 1 else 1.0
+    alone = total * found * (1 - found)  # the variance of as many calls that are independent
+    variance, df = _variance_of_sum(hits - found * calls, alone)
+    effect = max(1.0, variance / alone) if alone else 1.0
     centre = found if share is None else share
     return _wilson(centre, total / effect, student_quantile((1 + confidence) / 2, df))
 
@@ -59,25 +60,28 @@ def _wilson(share: float, n: float, t: float) -> Interval:
     return Interval(share, max(0.0, middle - half), min(1.0, middle + half))
 
 
-def inflation(deviations: Floats) -> float:
-    """By how much the variance of a mean is larger than of independent seconds, 1 or more.
+def inflation(deviations: Floats, alone: float = 0.0) -> float:
+    """By how much the variance of a sum is larger than of independent seconds, 1 or more.
 
-    Each second is taken to carry a share r of the last one on: that makes it (1 + r) / (1 - r)
-    (Bayley & Hammersley, "The effective number of independent observations", Supplement to JRSS 8,
-    1946). The r that is found is too small by (1 + 3r) / n on average (Marriott & Pope, Biometrika
-    41, 1954). One below 0 is taken to be 0.
+    What seconds deviate by has two parts: the chance of the calls in each, whose squares add up to
+    `alone`, and what a second is like. Of the second part each is taken to carry a share r of the
+    last one on: that makes its variance (1 + r) / (1 - r) times as large (Bayley & Hammersley, "The
+    effective number of independent observations", Supplement to JRSS 8, 1946). The r that is found
+    is too small by (1 + 3r) / n on average (Marriott & Pope, Biometrika 41, 1954). One below 0 is
+    taken to be 0.
     """
     squares = float(deviations @ deviations)
-    if squares == 0:
+    between = squares - alone
+    if between <= 0:
         return 1.0
-    found = float(deviations[:-1] @ deviations[1:]) / squares
+    found = float(deviations[:-1] @ deviations[1:]) / between
     r = min(max(0.0, found + (1 + 3 * found) / len(deviations)), _MOST_CORRELATED)
-    return (1 + r) / (1 - r)
+    return max(1.0, (alone + between * (1 + r) / (1 - r)) / squares)
 
 
-def _variance_of_sum(deviations: Floats) -> tuple[float, float]:
+def _variance_of_sum(deviations: Floats, alone: float = 0.0) -> tuple[float, float]:
     """The variance of the sum of what seconds deviate by from their mean, and how many degrees of
     freedom it has: as many fewer as they are correlated."""
-    n, inflated = len(deviations), inflation(deviations)
+    n, inflated = len(deviations), inflation(deviations, alone)
     variance = float(deviations @ deviations) * n / (n - 1) * inflated
     return variance, max(1.0, n / inflated - 1)
