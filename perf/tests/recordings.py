@@ -77,7 +77,7 @@ def served(
     seconds: int = 60,
     latencies_ms: Callable[[int], Iterable[float]] = lambda at: [20.0] * 50,
     *,
-    in_flight: Callable[[int], int] = lambda at: 1,
+    in_flight: Callable[[int], int] = lambda at: 0,
     failures: Callable[[int], Mapping[Failure, int]] = lambda at: {},
     lag_ms: float = 0.5,
 ) -> Recording:
