@@ -30,7 +30,7 @@ def search(
     `measure` makes a load test at a rate, with one objective or more, and `told` hears of each. The
     rate is doubled from `begins` while it passes, or halved until it does; between the last two the
     geometric middle is tried. A rate that does not pass is tried once more, as a hiccup is no
-    limit, and holds if it passes then. A search is over where a run was broken off without failing.
+    limit, and holds if it passes then; not so one that the loader is not up to. A search is over where a run was broken off without failing.
 
     Raises ValueError for a run without objectives.
     """
@@ -65,7 +65,10 @@ class _Search:
 
     def holds(self, rate: float) -> bool:
         """Whether a rate passes, at the first try or the second."""
-        return self._passes(rate) or (not self.is_over and self._passes(rate))
+        if self._passes(rate):
+            return True
+        is_final = self.is_over or bool(self._points[-1].limited)
+        return not is_final and self._passes(rate)
 
     def result(self, holds: float) -> CapacityResult:
         failed = [
