@@ -30,7 +30,8 @@ def search(
     `measure` makes a load test at a rate, with one objective or more, and `told` hears of each. The
     rate is doubled from `begins` while it passes, or halved until it does; between the last two the
     geometric middle is tried. A rate that does not pass is tried once more, as a hiccup is no
-    limit, and holds if it passes then; not so one that the loader is not up to. A search is over where a run was broken off without failing.
+    limit, and holds if it passes then; one that the loader is not up to is not. The search is over
+    where a run was broken off without failing.
 
     Raises ValueError for a run without objectives.
     """
