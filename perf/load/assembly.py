@@ -110,15 +110,14 @@ def measured_seconds(method: LoadMethod, recording: Recording, *, is_whole: bool
 
 
 def _judged(slos: Sequence[Slo], recording: Recording, run: LoadRun) -> tuple[SloResult, ...]:
-    found = judge(slos, recording, run.method.confidence)
+    overloaded = bool(overload(run.method, run.seconds, run.total))
+    found = judge(slos, recording, run.method.confidence, is_overloaded=overloaded)
     if run.rig.limited:
         return left_open(found, "the loader was at its limit", also_failed=True)
     if _missing(run.method, recording):
         return left_open(found, "a worker is missing", also_failed=True)
     if run.ended_at is None:
         return left_open(found, "the run was broken off")
-    if overload(run.method, run.seconds, run.total):
-        return left_open(found, "in overload it depends on how long the run is")
     return found
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from perf.load.bins import Bins, bins_of, highest_us, merged
 from perf.load.intervals import share_interval
@@ -19,6 +19,9 @@ from perf.load.results import (
     TenantResult,
     Times,
 )
+
+if TYPE_CHECKING:
+    from perf.load.bins import Integers
 
 BEYOND: Final = 10  # values that must lie beyond a percentile: one or two there are chance
 _US_PER_MS: Final = 1000
@@ -46,14 +49,9 @@ def times(
 ) -> Times:
     """The distribution of all values of `seconds`, each of which has one histogram or several.
 
-    A percentile is the nearest rank's, and has a value only where `needed` samples are there. Its
-    bounds are those of the share of calls that are as quick, turned into values (Woodruff,
-    "Confidence intervals for medians and other position measures", JASA 47, 1952), by
-    `share_interval`; None of fewer seconds than that takes.
-    """
+    Percentiles are those of `percentile`."""
     whole = merged(each for second in seconds for each in second)
-    found = bins_of(seconds)
-    percentiles = tuple(_quantile(found, q, whole.total_count, confidence) for q in quantiles)
+    percentiles = _percentiles(seconds, quantiles, confidence)
     if not whole.total_count:
         return Times(0, None, None, None, percentiles)
     return Times(
@@ -64,6 +62,18 @@ def times(
         quantiles=percentiles,
         histogram=whole.encode().decode(),
     )
+
+
+def percentile(seconds: Seconds, q: float, confidence: float = 0.95) -> Quantile:
+    """The q-quantile of all values of `seconds`: the nearest rank, only where `needed` samples are
+    there.
+
+    Its bounds are those of the share of calls that are as quick, turned into values (Woodruff,
+    "Confidence intervals for medians and other position measures", JASA 47, 1952), by
+    `share_interval`; None of fewer seconds than that takes.
+    """
+    (found,) = _percentiles(seconds, [q], confidence)
+    return found
 
 
 def total_result(
@@ -178,11 +188,19 @@ def _failures(seconds: Iterable[Iterable[Cell | TenantCell]]) -> dict[str, int]:
     return {str(kind): found[kind] for kind in Failure if found[kind]}
 
 
-def _quantile(found: Bins, q: float, count: int, confidence: float) -> Quantile:
-    if count < needed(q):
+def _percentiles(
+    seconds: Seconds, quantiles: Iterable[float], confidence: float
+) -> tuple[Quantile, ...]:
+    found = bins_of(seconds)
+    calls = found.by_second
+    return tuple(_quantile(found, calls, q, confidence) for q in quantiles)
+
+
+def _quantile(found: Bins, calls: Integers, q: float, confidence: float) -> Quantile:
+    if calls.sum() < needed(q):
         return Quantile(q, None, needs=needed(q))
     place = found.place(q)
-    share = share_interval(found.up_to(place), found.by_second, confidence, share=q)
+    share = share_interval(found.up_to(place), calls, confidence, share=q)
     if share is None:
         return Quantile(q, _ms(place))
     return Quantile(q, _ms(place), _ms(found.place(share.low)), _ms(found.place(share.high)))

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from perf.load.bins import Floats, Integers
 
 LEAST_SECONDS: Final = 10  # of fewer, how seconds differ is mostly chance
-_MOST_CORRELATED: Final = 0.95
+_MOST_CORRELATED: Final = 0.9  # beyond, a run has too few seconds to tell it from a trend
 
 
 def mean_interval(by_second: Floats, confidence: float = 0.95) -> Interval | None:
@@ -57,7 +57,10 @@ def share_interval(
 def _wilson(share: float, n: float, t: float) -> Interval:
     middle = (share + t * t / (2 * n)) / (1 + t * t / n)
     half = t / (1 + t * t / n) * math.sqrt(share * (1 - share) / n + t * t / (4 * n * n))
-    return Interval(share, max(0.0, middle - half), min(1.0, middle + half))
+    # At the ends a bound is the share itself, but for rounding.
+    low = middle - half if share > 0 else 0.0
+    high = middle + half if share < 1 else 1.0
+    return Interval(share, low, high)
 
 
 def inflation(deviations: Floats, alone: float = 0.0) -> float:

@@ -15,10 +15,10 @@ from typing import Final
 import numpy as np
 
 from perf.engine.results import Interval
-from perf.load.figures import measured, needed, step_results, total_result
+from perf.load.figures import measured, percentile
 from perf.load.intervals import LEAST_SECONDS, mean_interval, share_interval
-from perf.load.recording import Cell, Recording
-from perf.load.results import Failure, Quantile, SloResult, SloVerdict, StepResult
+from perf.load.recording import Cell, Histogram, Recording
+from perf.load.results import Failure, SloResult, SloVerdict
 
 FORM: Final = (
     "Objectives are separated by commas, such as p99<300ms, p95[step]<1.5s, fail<0.1% or rate>=50/s"
@@ -67,19 +67,26 @@ def parse(text: str) -> tuple[Slo, ...]:
 
 
 def quantiles_of(slos: Iterable[Slo]) -> frozenset[float]:
-    """The percentiles that `judge` needs."""
+    """The percentiles that they limit."""
     return frozenset(each.q for each in slos if each.of is Measure.PERCENTILE)
 
 
 def judge(
-    slos: Sequence[Slo], recording: Recording, confidence: float = 0.95
+    slos: Sequence[Slo],
+    recording: Recording,
+    confidence: float = 0.95,
+    *,
+    is_overloaded: bool = False,
 ) -> tuple[SloResult, ...]:
-    """What the measured part says of each objective, in their order. It may be a part of a run: one
-    that fails by then has failed with `confidence` for what was seen so far."""
-    quantiles = sorted(quantiles_of(slos))
-    results = {each.name: each for each in step_results(recording, confidence, quantiles)}
-    results[""] = total_result(recording, confidence, quantiles)
-    return tuple(_judged(each, results.get(each.step), recording, confidence) for each in slos)
+    """What the measured part says of each objective, in their order.
+
+    It may be a part of a run: one that fails by then has failed, with `confidence` at each look.
+    In overload a longer run would find worse: what does not hold by now fails, without regard to
+    its interval, and nothing passes.
+    """
+    span = measured(recording)
+    found = (_found(each, _cells(recording, each.step, span), confidence) for each in slos)
+    return tuple(_judged(each, is_overloaded) for each in found)
 
 
 def verdict_of(found: Iterable[SloResult]) -> SloVerdict:
@@ -130,51 +137,69 @@ _ALLOWED: Final[Mapping[Measure, tuple[tuple[str, ...], tuple[str, ...]]]] = {
 }
 
 
-def _judged(
-    slo: Slo, result: StepResult | None, recording: Recording, confidence: float
-) -> SloResult:
-    if result is None or not result.requests:
-        called = f"{slo.step} was not called" if slo.step else "nothing was called"
-        return SloResult(slo.text, SloVerdict.INCONCLUSIVE, called)
-    if slo.of is Measure.PERCENTILE:
-        return _judged_quantile(slo, result.latency.at(slo.q), result.latency.count)
-    seconds = [_cells(recording, slo.step, at) for at in measured(recording)]
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """What is known of an objective: nothing if `reason` says why."""
+
+    slo: Slo
+    value: float | None = None
+    bounds: Interval | None = None
+    reason: str = ""
+
+
+def _found(slo: Slo, seconds: Sequence[Sequence[Cell]], confidence: float) -> _Found:
     due = np.array([sum(cell.due for cell in cells) for cells in seconds], np.int64)
-    if slo.of is Measure.FAIL:
-        failed = np.array([_failed(cells) for cells in seconds], np.int64)
-        return _decided(slo, result.failure_rate, share_interval(failed, due, confidence), _percent)
-    answered = due - np.array([_failed(cells, also_throttled=True) for cells in seconds], np.int64)
-    found = mean_interval(answered.astype(np.float64), confidence)
-    return _decided(slo, float(answered.mean()), found, _per_second)
+    if not due.sum():
+        reason = f"{slo.step} was not called" if slo.step else "nothing was called"
+        return _Found(slo, reason=reason)
+    match slo.of:
+        case Measure.PERCENTILE:
+            return _percentile(slo, [[c.latency for c in cells] for cells in seconds], confidence)
+        case Measure.FAIL:
+            failed = np.array([_failed(cells) for cells in seconds], np.int64)
+            share = float(failed.sum() / due.sum())
+            return _Found(slo, share, share_interval(failed, due, confidence))
+        case Measure.RATE:
+            not_good = [_failed(cells, also_throttled=True) for cells in seconds]
+            good = (due - np.array(not_good, np.int64)).astype(np.float64)
+            return _Found(slo, float(good.mean()), mean_interval(good, confidence))
 
 
-def _judged_quantile(slo: Slo, found: Quantile | None, count: int) -> SloResult:
-    if found is None or found.value_ms is None:
-        needs = f"needs {needed(slo.q):,} samples, and there are {count:,}"
-        return SloResult(slo.text, SloVerdict.INCONCLUSIVE, needs)
-    bounds = None
-    if found.low_ms is not None and found.high_ms is not None:
-        bounds = Interval(found.value_ms, found.low_ms, found.high_ms)
-    return _decided(slo, found.value_ms, bounds, _milliseconds)
+def _percentile(slo: Slo, latencies: Sequence[Sequence[Histogram]], confidence: float) -> _Found:
+    found = percentile(latencies, slo.q, confidence)
+    if found.value_ms is None:
+        count = sum(each.total_count for second in latencies for each in second)
+        return _Found(slo, reason=f"needs {found.needs:,} samples, and there are {count:,}")
+    if found.low_ms is None or found.high_ms is None:
+        return _Found(slo, found.value_ms)
+    return _Found(slo, found.value_ms, Interval(found.value_ms, found.low_ms, found.high_ms))
 
 
-def _decided(
-    slo: Slo, value: float, found: Interval | None, written: Callable[[float], str]
-) -> SloResult:
-    if found is None:
-        few = f"{written(value)}, and no interval of fewer than {LEAST_SECONDS} seconds"
+def _judged(found: _Found, is_overloaded: bool) -> SloResult:
+    slo = found.slo
+    if found.value is None:
+        return SloResult(slo.text, SloVerdict.INCONCLUSIVE, found.reason)
+    told = _WRITTEN[slo.of](found.value)
+    holds = _SIGNS[slo.sign]
+    if found.bounds is not None:
+        bounds = [found.bounds.low, found.bounds.high]
+        told += f" [{', '.join(map(_WRITTEN[slo.of], bounds))}]"
+    if is_overloaded:
+        verdict = SloVerdict.INCONCLUSIVE if holds(found.value, slo.limit) else SloVerdict.FAIL
+        return SloResult(slo.text, verdict, f"{told}; in overload, where a longer run finds worse")
+    if found.bounds is None:
+        few = f"{told}, and no interval of fewer than {LEAST_SECONDS} seconds"
         return SloResult(slo.text, SloVerdict.INCONCLUSIVE, few)
-    told = f"{written(value)} [{written(found.low)}, {written(found.high)}]"
-    holds = [_SIGNS[slo.sign](bound, slo.limit) for bound in (found.low, found.high)]
-    if all(holds):
+    held = [holds(bound, slo.limit) for bound in bounds]
+    if all(held):
         return SloResult(slo.text, SloVerdict.PASS, told)
-    verdict = SloVerdict.INCONCLUSIVE if any(holds) else SloVerdict.FAIL
-    return SloResult(slo.text, verdict, told)
+    return SloResult(slo.text, SloVerdict.INCONCLUSIVE if any(held) else SloVerdict.FAIL, told)
 
 
-def _cells(recording: Recording, step: str, at: int) -> list[Cell]:
-    steps = [recording.steps[step]] if step else recording.steps.values()
-    return [cells[at] for cells in steps if at in cells]
+def _cells(recording: Recording, step: str, span: range) -> list[list[Cell]]:
+    """Those of a step, or of all, in each second."""
+    steps = [recording.steps.get(step, {})] if step else list(recording.steps.values())
+    return [[cells[at] for cells in steps if at in cells] for at in span]
 
 
 def _failed(cells: Iterable[Cell], *, also_throttled: bool = False) -> int:
@@ -192,3 +217,10 @@ def _percent(value: float) -> str:
 
 def _per_second(value: float) -> str:
     return f"{value:.3g}/s" if value < 1000 else f"{value:,.0f}/s"
+
+
+_WRITTEN: Final[Mapping[Measure, Callable[[float], str]]] = {
+    Measure.PERCENTILE: _milliseconds,
+    Measure.FAIL: _percent,
+    Measure.RATE: _per_second,
+}
