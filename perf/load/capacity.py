@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Callable
 from typing import Final
 
@@ -11,6 +12,7 @@ from perf.load.slo import verdict_of
 
 RESOLUTION: Final = 0.1  # between the rate that holds and the next one that doesn't
 _DIGITS: Final = 3
+_LONGEST_REST_S: Final = 60.0
 _STEPS_DOWN: Final = 6  # halvings of the first rate, where not even that one holds
 
 type Measure = Callable[[float], LoadRun]
@@ -24,18 +26,21 @@ def search(
     most: float = math.inf,
     resolution: float = RESOLUTION,
     told: Told = lambda point: None,
+    rest: Callable[[float], None] = time.sleep,
 ) -> CapacityResult:
     """The highest rate a second whose objectives pass, to `resolution` of it.
 
     `measure` makes a load test at a rate, with one objective or more, and `told` hears of each. The
     rate is doubled from `begins` while it passes, or halved until it does; between the last two the
     geometric middle is tried. A rate that does not pass is tried once more, as a hiccup is no
-    limit, and holds if it passes then; one that the loader is not up to is not. The search is over
-    where a run was broken off without failing.
+    limit, and holds if it passes then; one that the loader is not up to is not. After
+    it the service is left to `rest` for as long as it takes to answer what was in flight, as it may
+    go on with requests that nobody waits for any more. The search is over where a run was broken
+    off without failing.
 
     Raises ValueError for a run without objectives.
     """
-    looking = _Search(measure, told)
+    looking = _Search(measure, told, rest)
     low, high = looking.bracket(begins, most)
     while low and high < math.inf and high > low * (1 + resolution):
         middle = _rounded(math.sqrt(low * high))
@@ -46,8 +51,8 @@ def search(
 
 
 class _Search:
-    def __init__(self, measure: Measure, told: Told) -> None:
-        self._measure, self._told = measure, told
+    def __init__(self, measure: Measure, told: Told, rest: Callable[[float], None]) -> None:
+        self._measure, self._told, self._rest = measure, told, rest
         self._slos: tuple[str, ...] = ()
         self._points: list[CapacityPoint] = []
         self.is_over = False
@@ -111,7 +116,16 @@ class _Search:
         self._told(point)
         # With --abort-on-fail one is broken off because it failed; else somebody did it.
         self.is_over = run.ended_at is None and point.verdict is not SloVerdict.FAIL
-        return point.verdict is SloVerdict.PASS and not self.is_over
+        passes = point.verdict is SloVerdict.PASS and not self.is_over
+        if not passes and not self.is_over:
+            self._let_rest(_backlog_s(run))
+        return passes
+
+    def _let_rest(self, seconds: float) -> None:
+        try:
+            self._rest(seconds)
+        except KeyboardInterrupt:  # what was found by then is not lost
+            self.is_over = True
 
     def _complaints(self, holds: float) -> list[str]:
         found = ["The search was broken off."] if self.is_over else []
@@ -131,6 +145,12 @@ class _Search:
         if not above:
             found.append("No rate was tried that does not hold: the limit is higher.")
         return found
+
+
+def _backlog_s(run: LoadRun) -> float:
+    """How long a service may take for all that was in flight, at the rate at which it answered."""
+    most = max((each.in_flight for each in run.seconds), default=0)
+    return min(_LONGEST_REST_S, most / run.rate if run.rate else _LONGEST_REST_S)
 
 
 def _rounded(rate: float) -> float:

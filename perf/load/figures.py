@@ -40,7 +40,7 @@ def needed(q: float) -> int:
 
 def measured(recording: Recording) -> range:
     """The seconds of the measured part, from 0 to the last in which a call was due."""
-    dues = (at for cells in recording.steps.values() for at, cell in cells.items() if cell.due)
+    dues = (at for cells in recording.steps.values() for at in cells)
     return range(max(dues, default=-1) + 1)
 
 

@@ -22,10 +22,11 @@ def run_of(
     limited: tuple[str, ...] = (),
     is_whole: bool = True,
     slos: str = "p99<300ms",
+    in_flight: int = 0,
 ) -> LoadRun:
     """A run at a rate that came out so."""
     planned = Planned("an id", "", "", "", {}, method(rate=rate), {}, parse(slos))
-    recording = served(60)
+    recording = served(60, in_flight=lambda at: in_flight)
     run = assemble(planned, recording, ServerSide(), ended_at="then" if is_whole else None)
     return dataclasses.replace(
         run,
@@ -149,6 +150,40 @@ def test_a_run_that_was_broken_off_as_it_failed_has_failed() -> None:
     assert found.fails is not None
     assert 70 < found.holds < 80 <= found.fails
     assert found.complaints == ()
+
+
+def test_after_a_rate_that_did_not_pass_the_service_may_rest() -> None:
+    """It goes on with what was in flight: the next rate would be blamed for it."""
+    rests: list[float] = []
+
+    def measure(rate: float) -> LoadRun:
+        return run_of(rate, PASS if rate < 200 else FAIL, in_flight=500 if rate == 200 else 0)
+
+    search(measure, begins=100, resolution=1, rest=rests.append)
+
+    assert rests == [2.5, 2.5]
+
+
+def test_a_service_that_answered_nothing_may_rest_for_a_minute() -> None:
+    rests: list[float] = []
+
+    def measure(rate: float) -> LoadRun:
+        return dataclasses.replace(run_of(rate, FAIL, in_flight=500), rate=0.0)
+
+    search(measure, begins=100, rest=rests.append)
+
+    assert rests[:2] == [60, 60]
+
+
+def test_who_ends_it_while_the_service_rests_keeps_what_was_found() -> None:
+    def interrupt(seconds: float) -> None:
+        raise KeyboardInterrupt
+
+    found = search(Service(100), begins=100, rest=interrupt)
+
+    assert [each.rate for each in found.points] == [100, 200]
+    assert (found.holds, found.fails) == (100, 200)
+    assert found.complaints == ("The search was broken off.",)
 
 
 def test_each_point_is_told_as_it_comes() -> None:

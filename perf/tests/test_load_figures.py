@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from hdrh.histogram import HdrHistogram
 
+from perf.load.bins import bins_of, highest_us, merged
 from perf.load.figures import (
     fairness,
     measured,
@@ -19,6 +20,26 @@ from perf.load.results import QUANTILES, Failure, Quantile
 from perf.tests.recordings import add, histogram, served
 
 A_BIN = 1e-3  # values of one are so far apart at most
+
+
+class TestBins:
+    def test_values_are_counted_by_second_up_to_a_bin_and_with_it(self) -> None:
+        found = bins_of(
+            [[histogram([1.0, 3.0, 3.0]), histogram([2.0])], [], [histogram([3.0, 5.0])]]
+        )
+
+        middle = found.place(0.5)
+        assert highest_us(middle) == pytest.approx(3_000, rel=A_BIN)
+        assert list(found.by_second) == [4, 0, 2]
+        assert list(found.up_to(middle)) == [4, 0, 1]
+        assert list(found.up_to(middle - 1)) == [2, 0, 0]
+
+    def test_merging_leaves_what_is_merged_as_it_was(self) -> None:
+        one, other = histogram([1.0, 2.0]), histogram([2.0])
+
+        whole = merged([one, other])
+
+        assert (whole.total_count, one.total_count, other.total_count) == (3, 2, 1)
 
 
 class TestPercentiles:
