@@ -122,8 +122,10 @@ def _judged(slos: Sequence[Slo], recording: Recording, run: LoadRun) -> tuple[Sl
 
 
 def _complaints(method: LoadMethod, counted: Sequence[Second], total: StepResult) -> Iterator[str]:
-    overloaded = overload(method, counted, total)
-    yield from filter(None, (overloaded or drift(method, counted), little(counted, total)))
+    if overloaded := overload(method, counted, total):
+        yield overloaded  # latency rises by it, and the last answers come after the end
+    else:
+        yield from filter(None, (drift(method, counted), little(counted, total)))
     if method.model is Model.CLOSED and method.think_s == 0:
         yield "Users did not think: this finds what the service does at most, and no latency."
     if 0 < len(counted) < LEAST_SECONDS:

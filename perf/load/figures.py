@@ -200,7 +200,10 @@ def _quantile(found: Bins, calls: Integers, q: float, confidence: float) -> Quan
     if calls.sum() < needed(q):
         return Quantile(q, None, needs=needed(q))
     place = found.place(q)
-    share = share_interval(found.up_to(place), calls, confidence, share=q)
+    # Where many values are the same, as those of timeouts are, q may lie far inside of them.
+    ends = (found.up_to(place - 1), found.up_to(place))
+    quick = min(ends, key=lambda each: abs(each.sum() - q * calls.sum()))
+    share = share_interval(quick, calls, confidence, share=q)
     if share is None:
         return Quantile(q, _ms(place))
     return Quantile(q, _ms(place), _ms(found.place(share.low)), _ms(found.place(share.high)))

@@ -77,6 +77,17 @@ class TestPercentiles:
         assert (nine.value_ms, nine.low_ms, nine.high_ms) == (1, None, None)
         assert (ten.value_ms, ten.low_ms, ten.high_ms) == (1, 1, 1)
 
+    def test_timeouts_that_all_came_in_one_second_may_not_come_again(self) -> None:
+        alone = [[histogram([20.0] * 199 + [10_000.0] * 3)] for _ in range(60)]
+        together = [[histogram([20.0] * 202)] for _ in range(59)]
+        together.append([histogram([20.0] * 22 + [10_000.0] * 180)])
+
+        one, other = (times(each, quantiles=[0.99]).quantiles[0] for each in (alone, together))
+
+        assert one.value_ms == other.value_ms == pytest.approx(10_000, rel=A_BIN)
+        assert one.low_ms == one.value_ms
+        assert other.low_ms == pytest.approx(20, rel=A_BIN)
+
     def test_bounds_are_values_that_were_seen_around_the_percentile(self) -> None:
         rng = np.random.default_rng(1)
         drawn = [rng.exponential(100, 50) for _ in range(60)]
