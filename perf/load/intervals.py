@@ -4,6 +4,10 @@ Calls of one second share what the server went through in it, and seconds share 
 interval that takes calls for independent misses the truth far more often than it says. So the unit
 is the second, as a cluster of calls, and how seconds go together is taken from the run itself.
 Nothing is drawn at random.
+
+Of 400 simulated runs of 60 s with 40 calls a second, 95 of 100 intervals of p50 held the truth, 96
+of p95 and 92 of p99; where each second carried half of the last one on 94, 90 and 89, and where it
+carried 0.8 on 92, 88 and 81. A bootstrap over seconds held that of p50 in 97, 77 and 50.
 """
 
 from __future__ import annotations
@@ -70,15 +74,14 @@ def inflation(deviations: Floats, alone: float = 0.0) -> float:
     `alone`, and what a second is like. Of the second part each is taken to carry a share r of the
     last one on: that makes its variance (1 + r) / (1 - r) times as large (Bayley & Hammersley, "The
     effective number of independent observations", Supplement to JRSS 8, 1946). The r that is found
-    is too small by (1 + 3r) / n on average (Marriott & Pope, Biometrika 41, 1954). One below 0 is
-    taken to be 0.
+    is too small by (1 + 3r) / n on average (Marriott & Pope, Biometrika 41, 1954).
     """
     squares = float(deviations @ deviations)
     between = squares - alone
     if between <= 0:
         return 1.0
     found = float(deviations[:-1] @ deviations[1:]) / between
-    r = min(max(0.0, found + (1 + 3 * found) / len(deviations)), _MOST_CORRELATED)
+    r = min(found + (1 + 3 * found) / len(deviations), _MOST_CORRELATED)
     return max(1.0, (alone + between * (1 + r) / (1 - r)) / squares)
 
 

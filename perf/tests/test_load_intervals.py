@@ -127,6 +127,16 @@ class TestInflation:
 
             assert inflation(values - values.mean()) == pytest.approx(expected, rel=0.1)
 
+    def test_a_short_run_finds_no_smaller_share_on_average(self) -> None:
+        rng = np.random.default_rng(2)
+        shares = []
+        for _ in range(400):
+            values = levels(30, 0.5, 1.0, rng)
+            found = inflation(values - values.mean())
+            shares.append((found - 1) / (found + 1))
+
+        assert statistics.fmean(shares) == pytest.approx(0.5, abs=0.03)
+
     def test_seconds_that_take_turns_do_not_make_it_smaller(self) -> None:
         assert inflation(ALTERNATING - 0.5) == 1
 
