@@ -77,6 +77,14 @@ class TestShares:
         assert (found.estimate, found.low) == (0, 0)
         assert found.high == pytest.approx(expected.high, rel=5e-3)
 
+    def test_all_of_some_are_not_sure_to_be_all(self) -> None:
+        for n in range(100, 200):
+            found = share_interval(np.ones(n, int), np.ones(n, int))
+
+            assert found is not None
+            assert (found.estimate, found.high) == (1, 1)
+            assert 0.95 < found.low < 0.99
+
     def test_failures_that_come_together_tell_less_than_as_many_alone(self) -> None:
         calls = np.full(60, 100)
         alone, together = np.ones(60, int), np.zeros(60, int)
