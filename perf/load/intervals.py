@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from perf.load.bins import Floats, Integers
 
 LEAST_SECONDS: Final = 10  # of fewer, how seconds differ is mostly chance
+_LEAST_DF: Final = 4.0  # of fewer an interval says nothing, and holds the truth no more often
 _MOST_CORRELATED: Final = 0.9  # beyond, a run has too few seconds to tell it from a trend
 
 
@@ -90,4 +91,4 @@ def _variance_of_sum(deviations: Floats, alone: float = 0.0) -> tuple[float, flo
     freedom it has: as many fewer as they are correlated."""
     n, inflated = len(deviations), inflation(deviations, alone)
     variance = float(deviations @ deviations) * n / (n - 1) * inflated
-    return variance, max(1.0, n / inflated - 1)
+    return variance, max(_LEAST_DF, n / inflated - 1)

@@ -97,6 +97,17 @@ class TestShares:
         assert one.estimate == other.estimate == 0.01
         assert other.high > 2 * one.high
 
+    def test_a_run_that_drifts_is_unsure_but_says_something_still(self) -> None:
+        """Of the 20 seconds of a trend hardly one is independent of the last."""
+        slow = np.array([40 - at for at in range(20)])
+
+        found = share_interval(slow, np.full(20, 50))
+
+        assert found is not None
+        assert found.estimate == pytest.approx(0.61)
+        assert 0.25 < found.low < 0.5
+        assert 0.7 < found.high < 0.9
+
     def test_without_a_call_there_is_no_share(self) -> None:
         assert share_interval(np.zeros(20, int), np.zeros(20, int)) is None
 
