@@ -29,7 +29,7 @@ stop: $(VENV)/.installed  ## stop what `make run` started; the data stays
 
 .PHONY: test
 test: $(VENV)/.installed-dev .local/test/wheels/$(POSTGRES)  ## the test suite (ARGS=… for pytest, POSTGRES=15)
-	@.ci/with-services $(TEST_ENV) -- $(PY) -m pytest -n 2 --dist loadfile -m "not prove" $(ARGS)
+	@.ci/with-services $(TEST_ENV) -- $(PY) -m pytest -n 2 --dist loadfile --no-loadscope-reorder -m "not prove" $(ARGS)
 
 .PHONY: prove
 prove: $(VENV)/.installed-dev .local/test/wheels/$(POSTGRES)  ## the heavy proofs at full size; takes long
