@@ -183,6 +183,8 @@ class TestInvalid:
 
         assert run.invalid == ("Nothing was called in the measured part.",)
         assert (run.rate, run.seconds, verdicts(run)) == (0, (), [INCONCLUSIVE])
+        broken = assembled(recording, ended_at=None)
+        assert (broken.measured_s, broken.rate) == (0, 0)
 
 
 class TestObjectives:
