@@ -203,6 +203,7 @@ class ServerSide:
     database: dict[str, float] = field(default_factory=dict)  # deltas of pg_stat_database
     io: tuple[Share, ...] = ()
     redis: tuple[Share, ...] = ()  # of the time in commands
+    redis_counts: dict[str, float] = field(default_factory=dict)  # hits, misses, bytes at the end
     timing: dict[str, float] = field(default_factory=dict)  # ms
     skipped: tuple[str, ...] = ()
     sentence: str = ""  # where the time went

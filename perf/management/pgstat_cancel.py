@@ -13,7 +13,7 @@ from django.db import DEFAULT_DB_ALIAS
 from perf.management.arguments import between
 from perf.management.subcommands import REFUSED
 from perf.pgstat.cancelling import Refused, Started, Target, cancel, target
-from perf.pgstat.server import connected
+from perf.pgstat.connecting import connected
 
 _MOST: Final = 2**31 - 1
 

@@ -12,7 +12,7 @@ from django.db import DEFAULT_DB_ALIAS
 
 from perf.management.subcommands import USAGE
 from perf.pgstat.captured import Captured, NotCaptured, captured, generic
-from perf.pgstat.server import connected
+from perf.pgstat.connecting import connected
 from perf.report.database import text
 from perf.report.painting import Look
 

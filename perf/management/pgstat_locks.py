@@ -12,8 +12,9 @@ from typing import Any, Final
 from django.db import DEFAULT_DB_ALIAS
 
 from perf.management.arguments import duration_s
+from perf.pgstat.connecting import connected
 from perf.pgstat.results import Row
-from perf.pgstat.server import Server, connected
+from perf.pgstat.server import Server
 from perf.pgstat.waiting import tree
 
 SAYS: Final = "who waits for a lock, and for whom"

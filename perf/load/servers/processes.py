@@ -1,0 +1,201 @@
+"""CPU and memory of the loader and of the servers that run on this machine."""
+
+from __future__ import annotations
+
+import ipaddress
+import os
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final
+from urllib.parse import unquote, urlsplit
+
+import numpy as np
+import psutil
+from redis import Redis
+
+from perf.load.results import ProcessUse, ServerSide
+from perf.pgstat.server import Server
+
+EVERY_S: Final = 1.0
+_PORTS: Final = {"http": 80, "https": 443}
+
+
+@dataclass(slots=True)
+class _Group:
+    """Processes of one kind, by the first of each: CPU that was used until several moments."""
+
+    roots: Sequence[psutil.Process]
+    at_s: list[float] = field(default_factory=list)
+    used_s: list[float] = field(default_factory=list)
+    rss_bytes: int = 0
+
+    def look(self, others: frozenset[int]) -> None:
+        """Raises `psutil.Error` where the first one has ended."""
+        members = [each for root in self.roots for each in _tree(root, others)]
+        now_s, used_s = time.monotonic(), sum(map(_cpu_s, members))
+        # One that was waited for between two readings is missing from one look.
+        self.used_s.append(max([used_s, *self.used_s[-1:]]))
+        self.at_s.append(now_s)
+        self.rss_bytes = _memory_bytes(members)
+
+
+class Processes:
+    """Each kind of processes by the ids of its first ones; children are looked for each second.
+
+    What ended meanwhile counts, once its parent has waited for it. Takes some 2 ms for each kind
+    and look, on a machine with 150 processes.
+    """
+
+    def __init__(self, roots: Mapping[str, Sequence[int]]) -> None:
+        self._roots = {name: [psutil.Process(pid) for pid in pids] for name, pids in roots.items()}
+        self._groups: dict[str, _Group] = {}
+        self._skipped: list[str] = []
+
+    def begin(self) -> None:
+        self._groups = {name: _Group(each) for name, each in self._roots.items() if each}
+        self._skipped.clear()
+        self._look()
+
+    def sample(self) -> None:
+        last_s = max((each.at_s[-1] for each in self._groups.values() if each.at_s), default=0.0)
+        if time.monotonic() - last_s >= EVERY_S:
+            self._look()
+
+    def end(self) -> ServerSide:
+        self._look()
+        uses = [_use(name, each) for name, each in self._groups.items() if len(each.at_s) > 1]
+        return ServerSide(processes=tuple(uses), skipped=tuple(self._skipped))
+
+    def _look(self) -> None:
+        firsts = {name: {each.pid for each in group} for name, group in self._roots.items()}
+        for name, group in [*self._groups.items()]:
+            others = frozenset[int]().union(*(firsts[each] for each in firsts if each != name))
+            try:
+                group.look(others)
+            except psutil.Error as error:
+                self._skipped.append(f"{name}: {error}")
+                del self._groups[name]
+
+
+def _tree(root: psutil.Process, others: frozenset[int]) -> list[psutil.Process]:
+    """A process with all below it, parents first, but for those below one of the others."""
+    found, left_out = [root], set(others)
+    for each in root.children(recursive=True):
+        try:
+            if each.pid in left_out or each.ppid() in left_out:
+                left_out.add(each.pid)
+            else:
+                found.append(each)
+        except psutil.NoSuchProcess:
+            continue
+    return found
+
+
+def _cpu_s(process: psutil.Process) -> float:
+    """With that of the children that it has waited for."""
+    try:
+        used = process.cpu_times()
+    except psutil.NoSuchProcess:
+        return 0.0
+    return float(sum(used[:4]))
+
+
+def _memory_bytes(processes: Iterable[psutil.Process]) -> int:
+    """Resident memory, with what they share counted once: that of the one that has most of it."""
+    own, shared = 0, 0
+    for each in processes:
+        try:
+            found: Any = each.memory_info()
+        except psutil.Error:
+            continue
+        common = getattr(found, "shared", 0)
+        own, shared = own + found.rss - common, max(shared, common)
+    return own + shared
+
+
+def _use(name: str, group: _Group) -> ProcessUse:
+    at_s, used_s = np.array(group.at_s), np.array(group.used_s)
+    lasted_s = at_s[-1] - at_s[0]
+    seconds = np.arange(int(lasted_s) + 1)
+    each = np.diff(np.interp(seconds, at_s - at_s[0], used_s))
+    return ProcessUse(
+        name=name,
+        cpu_share=float((used_s[-1] - used_s[0]) / lasted_s),
+        rss_bytes=group.rss_bytes,
+        by_second=tuple(round(float(share), 3) for share in each),
+    )
+
+
+def loader() -> int:
+    """The id of this process."""
+    return os.getpid()
+
+
+def web_server(target: str) -> list[int]:
+    """The processes that listen at this URL, without those below another one of them.
+
+    Raises `LookupError` where it is not this machine, or nobody's process is to be seen.
+    """
+    url = urlsplit(target)
+    if not is_local(url.hostname or ""):
+        raise LookupError("It is on another machine.")
+    found = listening(url.port or _PORTS.get(url.scheme, 0))
+    if not found:
+        raise LookupError(f"No process is seen to listen at {target or 'it'}.")
+    if loader() in found:
+        raise LookupError("The loader itself serves it.")
+    return found
+
+
+def listening(port: int) -> list[int]:
+    """The ids of processes that listen on this TCP port, parents only."""
+    pids = {
+        each.pid
+        for each in psutil.net_connections("tcp")
+        if each.status == psutil.CONN_LISTEN and each.laddr.port == port and each.pid
+    }
+    above = {pid: {each.pid for each in psutil.Process(pid).parents()} for pid in pids}
+    return sorted(pid for pid in pids if not pids & above[pid])
+
+
+def postgres(server: Server) -> list[int]:
+    """The postmaster of this session. Raises `LookupError` where it is not on this machine."""
+    info = server.session.info
+    backend = _process(info.backend_pid, info.host, ("postgres",))
+    # It tells what it serves in its title, so that another server's can't be taken for it.
+    if info.dbname not in " ".join(backend.cmdline()):
+        raise LookupError("Its process is not to be seen on this machine.")
+    return [backend.ppid()]
+
+
+def redis_server(redis: Redis, url: str) -> list[int]:
+    """The process of Redis. Raises `LookupError` where it is not on this machine."""
+    found: Any = redis.info("server")
+    parts = urlsplit(url)
+    host = parts.path if parts.scheme == "unix" else unquote(parts.hostname or "")
+    return [_process(found["process_id"], host, ("redis", "valkey")).pid]
+
+
+def _process(pid: int, host: str, names: tuple[str, ...]) -> psutil.Process:
+    """A server's process. That a number exists here says nothing of a server elsewhere."""
+    if not is_local(host):
+        raise LookupError("Its process is on another machine.")
+    process = psutil.Process(pid) if psutil.pid_exists(pid) else None
+    if process is None or not process.name().startswith(names):
+        raise LookupError("Its process is not to be seen on this machine.")
+    return process
+
+
+def is_local(host: str) -> bool:
+    """Whether a host is this machine by its name: a socket's folder, localhost, or loopback.
+
+    >>> is_local("127.0.0.1"), is_local("/run/postgresql"), is_local("db.example.org")
+    (True, True, False)
+    """
+    if host.startswith("/") or host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
