@@ -123,8 +123,11 @@ class Counters:
         notes = [f"database: {each}" for each in deltas.window.notes]
         if IO.name not in deltas.after.views:
             notes.append("io: PostgreSQL counts this from version 16 on.")
+        counts = _database(deltas.change(DATABASE), own)
+        if not counts.get("xact_commit"):
+            notes.append(f"database: Nobody but the observer has used {server.database}.")
         return ServerSide(
-            database=_database(deltas.change(DATABASE), own),
+            database=counts,
             io=tuple(_io(deltas.changes(IO))),
             skipped=tuple(notes),
         )

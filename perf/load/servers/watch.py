@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import reduce
+from operator import add, or_
 from typing import Any, Final, Protocol
 
 import psutil
@@ -72,19 +74,14 @@ class Watches:
         return together([*parts, ServerSide(skipped=tuple(self.skipped))])
 
 
-def together(parts: Iterable[ServerSide]) -> ServerSide:
-    """One of several parts, each field of which is a tuple, a dictionary or a text."""
-    whole: dict[str, Any] = {each.name: [] for each in dataclasses.fields(ServerSide)}
-    for part in parts:
-        for name, values in whole.items():
-            values.append(getattr(part, name))
-    return ServerSide(**{name: _joined(values) for name, values in whole.items() if values})
+def together(parts: Sequence[ServerSide]) -> ServerSide:
+    """One of several parts, of which no two have seen the same."""
+    names = [each.name for each in dataclasses.fields(ServerSide)]
+    return ServerSide(**{name: _joined([getattr(part, name) for part in parts]) for name in names})
 
 
-def _joined(values: list[Any]) -> Any:
-    if isinstance(values[0], dict):
-        return {name: each for value in values for name, each in value.items()}
-    return sum(values[1:], start=values[0])
+def _joined(values: Sequence[Any]) -> Any:
+    return reduce(or_ if isinstance(values[0], dict) else add, values)
 
 
 def first_line(error: BaseException) -> str:
