@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import socket
 import subprocess
 import sys
 import time
@@ -27,6 +28,10 @@ from perf.tests.live import PASSWORD, Live, made, role, running, superuser
 
 WORKER = os.environ.get("PYTEST_XDIST_WORKER", "main")
 FLUSH = b"SELECT pg_stat_force_next_flush()"
+TERMINATE = (
+    "SELECT pg_terminate_backend(pid, 60000) FROM pg_stat_activity"
+    " WHERE application_name = 'pgstat' AND datname = '{}'"
+)
 
 
 @pytest.fixture(scope="module")
@@ -47,8 +52,7 @@ def live(database: Live) -> Iterator[Live]:
 
 
 def watched(live: Live, **who: str) -> Watched:
-    url = make_conninfo(**superuser() | who)
-    return Watched(database_url=url, database=live.name)
+    return Watched(database_url=make_conninfo(**superuser() | who | {"dbname": live.name}))
 
 
 @contextmanager
@@ -142,7 +146,7 @@ def test_io_is_in_shares_of_the_bytes_moved(live):
 
 
 def test_what_sessions_wait_for_is_sampled(live):
-    holder, waiter = live.session(), live.session()
+    holder, waiter, _idle = live.session(), live.session(), live.session()
     holder.execute("BEGIN")
     holder.execute("UPDATE item SET word = 'x' WHERE id = 1")
     with running(waiter, "UPDATE item SET word = 'y' WHERE id = 1") as pid:
@@ -199,14 +203,21 @@ def test_a_database_without_statistics_of_statements_costs_nothing_else():
 
 def test_a_server_that_goes_away_is_told_and_reaches_nobody(live):
     with Observer(watched(live)) as observer:
-        live.do(
-            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
-            f" WHERE application_name = 'pgstat' AND datname = '{live.name}'"
-        )
+        live.do(TERMINATE.format(live.name))
     told = {each.partition(":")[0] for each in observer.side.skipped}
 
     assert {"statements", "database"} <= told
     assert [each.name for each in observer.side.processes] == ["loader", "postgres"]
+
+
+def test_what_failed_once_is_told_once(live):
+    with watching(watched(live)) as watches:
+        live.do(TERMINATE.format(live.name))
+        for _ in range(3):
+            watches.sample()
+        side = watches.end()
+
+    assert len([each for each in side.skipped if each.startswith("waits: ")]) == 1
 
 
 def test_servers_that_nobody_named_or_that_are_away_are_told():
@@ -354,6 +365,13 @@ def test_who_listens_at_the_target_is_the_server():
         assert web_server(f"http://127.0.0.1:{port}/api/") == [server.pid]
     with pytest.raises(LookupError, match="No process is seen to listen"):
         web_server(f"http://127.0.0.1:{port}")
+
+
+def test_a_server_in_the_loader_itself_is_told():
+    with socket.create_server(("127.0.0.1", 0)) as own:
+        url = f"http://127.0.0.1:{own.getsockname()[1]}"
+        with pytest.raises(LookupError, match="The loader itself serves it"):
+            web_server(url)
 
 
 def test_the_postmaster_is_found_by_a_session(live):

@@ -25,6 +25,7 @@ print("child", child.pid, flush=True)
 from http.server import test, SimpleHTTPRequestHandler
 test(SimpleHTTPRequestHandler, port=int(os.environ["LISTEN_AT"]), bind="127.0.0.1")
 """
+PLAIN = STUBBORN.replace(", start_new_session=True", "").replace("signal.SIG_IGN", "signal.SIG_DFL")
 
 
 def kept_log(error: NotServed) -> Path:
@@ -99,16 +100,19 @@ def test_one_that_is_not_there_is_told():
         pass
 
 
-def killed() -> None:
-    with serving(WEB, environment={}) as served:
+def killed(workers: list[int]) -> None:
+    with serving([sys.executable, "-c", PLAIN], environment={"LISTEN_AT": "{port}"}) as served:
+        workers.append(int(served.log.read_text().split()[1]))
         psutil.Process(served.pid).kill()
         wait_for(lambda: gone(served.pid))
 
 
-def test_one_that_ends_within_the_block_is_told():
+def test_one_that_ends_within_the_block_is_told_and_its_workers_end_too():
+    workers: list[int] = []
     with pytest.raises(NotServed, match="ended by itself, with code -9") as e:
-        killed()
+        killed(workers)
     kept_log(e.value).unlink()
+    wait_for(lambda: gone(workers[0]))
 
 
 def test_a_block_that_raises_keeps_the_log_and_ends_the_server():

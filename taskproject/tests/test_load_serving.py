@@ -6,6 +6,7 @@ import urllib.request
 
 import pytest
 from django.conf import settings
+from psycopg.conninfo import make_conninfo
 
 from perf.load.recording import Recording
 from perf.load.results import StepResult, Times
@@ -38,13 +39,13 @@ def measured(requests: int, url: str) -> tuple[Recording, StepResult]:
 
 @pytest.mark.django_db(transaction=True)
 def test_the_service_is_served_and_observed_as_in_production():
+    name = settings.DATABASES["default"]["NAME"]
     environment = on_a_server(REDIS_URL=settings.REDIS_URL, SERVER_TIMING="true")
     with serving(command(), environment=environment, health="/readyz") as served:
         watched = Watched(
             target=served.url,
-            database_url=settings.PERF_SUPERUSER_URL,
+            database_url=make_conninfo(settings.PERF_SUPERUSER_URL, dbname=name),
             redis_url=settings.REDIS_URL,
-            database=settings.DATABASES["default"]["NAME"],
         )
         with Observer(watched) as observer:
             recording, total = measured(REQUESTS, f"{served.url}/readyz")

@@ -32,7 +32,7 @@ class Observer:
     def __init__(self, watched: Watched) -> None:
         self._watched = watched
         self._said: SimpleQueue[str] = SimpleQueue()
-        self._ready, self._has_ended = threading.Event(), False
+        self._ready = threading.Event()
         self._failure: BaseException | None = None
         self._thread = threading.Thread(target=self._run, name="observer", daemon=True)
         self.side = ServerSide()  # once the block is left; `told` adds its timing and sentence
@@ -60,9 +60,7 @@ class Observer:
 
     def end(self) -> None:
         """The measured part ends now. Waits for nothing; a later call changes nothing."""
-        if not self._has_ended:
-            self._has_ended = True
-            self._said.put("end")
+        self._said.put("end")
 
     def _run(self) -> None:
         try:

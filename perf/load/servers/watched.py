@@ -20,16 +20,14 @@ class Watched:
 
     `target` is the URL that is loaded: who listens there on this machine is the server, unless
     `server_pid` names its first process. A `database_url` of a role with `pg_read_all_stats` sees
-    all sessions and statements, another one its own; `database` is the name of the one to look at
-    where the URL has another. The loader is this process with its children, but for those that are
-    one of the others.
+    all sessions and statements, another one its own. The loader is this process with its children,
+    but for those that are one of the others.
     """
 
     target: str = ""
     database_url: str = ""
     redis_url: str = ""
     server_pid: int | None = None
-    database: str = ""
 
 
 def opened_watches(watched: Watched, stack: ExitStack) -> Watches:
@@ -48,8 +46,7 @@ def opened_watches(watched: Watched, stack: ExitStack) -> Watches:
 def _watch_postgres(watched: Watched, watches: Watches, stack: ExitStack) -> list[int]:
     if not watched.database_url:
         raise LookupError("No address was given.")
-    named = {"dbname": watched.database} if watched.database else {}
-    server = stack.enter_context(opened(conninfo=watched.database_url, **named))
+    server = stack.enter_context(opened(conninfo=watched.database_url))
     can = probe(server)
     with watches.guarding("statements"):
         watches.add("statements", Statements(server, can))
