@@ -72,7 +72,13 @@ def test_notable_waits_are_named_and_the_processor_is_none():
     waits = (Share("CPU", 0.5, 50), Share("Lock: tuple", 0.45, 45), Share("IO: X", 0.05, 5))
     side = told(ServerSide(waits=waits), Recording(), total())
 
-    assert "Its busy sessions were seen to wait: Lock: tuple (45%)." in side.sentence
+    assert side.sentence.endswith("Its busy sessions stood at: Lock: tuple (45%).")
+
+
+def test_waits_of_few_sessions_are_chance():
+    waits = (Share("CPU", 0.5, 3), Share("Lock: tuple", 0.5, 3))
+
+    assert "stood at" not in told(ServerSide(waits=waits), Recording(), total()).sentence
 
 
 def test_processors_that_are_all_in_use_are_told():

@@ -90,6 +90,20 @@ def test_statements_are_those_of_the_measured_part_by_their_time(live):
     assert sum(each.share for each in found) == pytest.approx(1)
 
 
+def test_statements_are_told_apart_by_what_follows_their_lists(live):
+    session = live.session()
+    columns = ", ".join(f"word AS w{n}" for n in range(80))
+    with watching(watched(live)) as watches:
+        for id in ("id = 1", "id > 900"):
+            session.execute(f"SELECT {columns} FROM item WHERE {id}".encode())
+        found = watches.end().statements
+
+    assert {each.name for each in found} == {
+        "SELECT … FROM item WHERE id = $1",
+        "SELECT … FROM item WHERE id > $1",
+    }
+
+
 def test_a_reset_of_statements_within_the_run_is_told(live):
     session = live.session()
     with watching(watched(live)) as watches:

@@ -23,8 +23,8 @@ class Observer:
             recording = run(plan, watcher)  # which calls observer.begin() when it begins to measure
         side = told(observer.side, recording, total)
 
-    It takes a thread and, each second, some 10 ms of CPU and five small statements in a session of
-    its own, which reads only. PostgreSQL's sessions tell their counts once a second at most, so
+    It takes a thread and, each second, some 13 ms of CPU and five statements of 0.1 ms in a session
+    of its own, which reads only. PostgreSQL's sessions tell their counts once a second at most, so
     that those of the database and of IO may miss the last second. Nothing that goes wrong with a
     server reaches the load: it is told in `side.skipped`.
     """

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -24,6 +25,8 @@ _NAMES: Final = {
 _NOTES: Final = {
     Flag.RESET: "counted anew within the run: what came before that is lost",
 }
+# What is selected may be longer than all the rest, which tells statements apart.
+_SELECTED: Final = re.compile(r"\bSELECT (?!…).{60,}? FROM\b")
 _FLUSH: Final = "SELECT pg_stat_force_next_flush()"
 _MB: Final = 1_000_000
 
@@ -87,15 +90,29 @@ def _reset(deltas: Deltas) -> Iterator[str]:
 
 def _statement(found: Statement, whole_ms: float, texts: dict[int, str]) -> Share:
     time_ms = found.time_ms or 0.0
-    known = texts.get(found.ids[0]) if found.ids else None
-    shown = known if found.shape.sort is Sort.QUERY else None
     return Share(
-        name=cut(shown or _NAMES.get(found.shape.sort, found.shape.key), LENGTH),
+        name=cut(_name(found, texts), LENGTH),
         share=time_ms / whole_ms,
         count=found.sum("calls") or 0,
         total_ms=time_ms,
         note=", ".join(_NOTES[each] for each in found.flags if each in _NOTES),
     )
+
+
+def _name(found: Statement, texts: dict[int, str]) -> str:
+    sort = found.shape.sort
+    if sort is Sort.QUERY and (text := texts.get(found.ids[0])):
+        return _without_lists(text)
+    return _NAMES.get(sort, found.shape.key)
+
+
+def _without_lists(text: str) -> str:
+    """A statement without long lists of what is selected.
+
+    >>> _without_lists(f"SELECT {'word, ' * 20} FROM (SELECT id FROM task) AS t")
+    'SELECT … FROM (SELECT id FROM task) AS t'
+    """
+    return _SELECTED.sub("SELECT … FROM", text)
 
 
 class Counters:

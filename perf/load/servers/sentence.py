@@ -16,6 +16,7 @@ TOTAL: Final = "total"  # the part of `Server-Timing` that holds the others
 DATABASE: Final = "db"
 _TEXT_LENGTH: Final = 100
 _NOTABLE: Final = 0.1  # shares below it are not told
+_SEEN: Final = 30  # busy sessions, below which their shares are chance
 _FULL: Final = 0.9  # of the processors
 
 
@@ -83,9 +84,9 @@ def _statement(side: ServerSide) -> Iterator[str]:
 
 def _wait(side: ServerSide) -> Iterator[str]:
     waits = [each for each in side.waits if each.name != CPU and each.share >= _NOTABLE]
-    if waits:
+    if waits and sum(each.count for each in side.waits) >= _SEEN:
         named = ", ".join(f"{each.name} ({each.share:.0%})" for each in waits[:2])
-        yield f"Its busy sessions were seen to wait: {named}."
+        yield f"Its busy sessions stood at: {named}."
 
 
 def _processors(side: ServerSide) -> Iterator[str]:
