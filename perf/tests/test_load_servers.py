@@ -221,7 +221,7 @@ def test_a_server_that_goes_away_is_told_and_reaches_nobody(live):
     told = {each.partition(":")[0] for each in observer.side.skipped}
 
     assert {"statements", "database"} <= told
-    assert [each.name for each in observer.side.processes] == ["loader", "postgres"]
+    assert [each.name for each in observer.side.processes] == ["loader", "postgres", "others"]
 
 
 def test_what_failed_once_is_told_once(live):
@@ -351,6 +351,25 @@ def test_a_child_that_has_ended_counts_for_its_parent_and_not_for_the_loader():
     assert uses["loader"].rss_bytes > 10_000_000
 
 
+def test_what_is_neither_loader_nor_server_is_others():
+    orphan = (
+        "import subprocess, sys\n"
+        f"child = subprocess.Popen([sys.executable, '-c', {BURN!r}], stdout=subprocess.DEVNULL)\n"
+        "print(child.pid, flush=True)"
+    )
+    began = time.monotonic()
+    with Observer(Watched()) as observer:
+        done = subprocess.run([sys.executable, "-c", orphan], capture_output=True, text=True)
+        wait_for(lambda: not psutil.pid_exists(int(done.stdout)))
+    lasted_s = time.monotonic() - began
+    shares = {each.name: each.cpu_share for each in observer.side.processes}
+
+    assert {*shares} == {"loader", "others"}
+    assert shares["others"] * lasted_s >= 0.9
+    assert shares["loader"] * lasted_s < 0.9
+    assert sum(shares.values()) < 1.2 * len(os.sched_getaffinity(0))
+
+
 def test_a_server_that_ends_within_the_run_is_told():
     with (
         subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as child,
@@ -358,7 +377,7 @@ def test_a_server_that_ends_within_the_run_is_told():
     ):
         child.communicate(b"\n")
 
-    assert [each.name for each in observer.side.processes] == ["loader"]
+    assert [each.name for each in observer.side.processes] == ["loader", "others"]
     assert [each for each in observer.side.skipped if each.startswith("server: ")]
 
 

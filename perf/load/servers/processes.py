@@ -1,4 +1,4 @@
-"""CPU and memory of the loader and of the servers that run on this machine."""
+"""CPU and memory of the loader, of the servers that run on this machine, and of all else on it."""
 
 from __future__ import annotations
 
@@ -22,60 +22,71 @@ _PORTS: Final = {"http": 80, "https": 443}
 
 
 @dataclass(slots=True)
-class _Group:
-    """Processes of one kind, by the first of each: CPU that was used until several moments."""
+class _Used:
+    """CPU that was used until several moments, and memory at the last of them."""
 
-    roots: Sequence[psutil.Process]
     at_s: list[float] = field(default_factory=list)
     used_s: list[float] = field(default_factory=list)
     rss_bytes: int = 0
 
-    def look(self, others: frozenset[int]) -> None:
-        """Raises `psutil.Error` where the first one has ended."""
-        members = [each for root in self.roots for each in _tree(root, others)]
-        now_s, used_s = time.monotonic(), sum(map(_cpu_s, members))
-        # One that was waited for between two readings is missing from one look.
+    def note(self, used_s: float, rss_bytes: int) -> None:
+        # A process that was waited for between two readings is missing from one look.
         self.used_s.append(max([used_s, *self.used_s[-1:]]))
-        self.at_s.append(now_s)
-        self.rss_bytes = _memory_bytes(members)
+        self.at_s.append(time.monotonic())
+        self.rss_bytes = rss_bytes
+
+    def until(self, at_s: Sequence[float]) -> np.ndarray:
+        return np.interp(at_s, self.at_s, self.used_s)
 
 
 class Processes:
     """Each kind of processes by the ids of its first ones; children are looked for each second.
 
-    What ended meanwhile counts, once its parent has waited for it. Takes some 2 ms for each kind
-    and look, on a machine with 150 processes.
+    What ended meanwhile counts, once its parent has waited for it. All else that the machine does
+    is one more kind, `others`, as long as this process may use all of its processors. Takes some
+    2 ms for each kind and look, on a machine with 150 processes.
     """
 
     def __init__(self, roots: Mapping[str, Sequence[int]]) -> None:
         self._roots = {name: [psutil.Process(pid) for pid in pids] for name, pids in roots.items()}
-        self._groups: dict[str, _Group] = {}
+        self._used: dict[str, _Used] = {}
+        self._machine = _Used()
         self._skipped: list[str] = []
 
     def begin(self) -> None:
-        self._groups = {name: _Group(each) for name, each in self._roots.items() if each}
+        self._used = {name: _Used() for name, roots in self._roots.items() if roots}
+        self._machine = _Used()
         self._skipped.clear()
         self._look()
 
     def sample(self) -> None:
-        last_s = max((each.at_s[-1] for each in self._groups.values() if each.at_s), default=0.0)
-        if time.monotonic() - last_s >= EVERY_S:
+        if time.monotonic() - self._machine.at_s[-1] >= EVERY_S:
             self._look()
 
     def end(self) -> ServerSide:
         self._look()
-        uses = [_use(name, each) for name, each in self._groups.items() if len(each.at_s) > 1]
+        uses = [_use(name, each) for name, each in self._used.items()]
+        if os.cpu_count() == len(os.sched_getaffinity(0)):
+            uses.append(_use("others", self._others()))
         return ServerSide(processes=tuple(uses), skipped=tuple(self._skipped))
 
     def _look(self) -> None:
         firsts = {name: {each.pid for each in group} for name, group in self._roots.items()}
-        for name, group in [*self._groups.items()]:
+        for name, used in [*self._used.items()]:
             others = frozenset[int]().union(*(firsts[each] for each in firsts if each != name))
             try:
-                group.look(others)
+                members = [each for root in self._roots[name] for each in _tree(root, others)]
+                used.note(sum(map(_cpu_s, members)), _memory_bytes(members))
             except psutil.Error as error:
                 self._skipped.append(f"{name}: {error}")
-                del self._groups[name]
+                del self._used[name]
+        self._machine.note(_busy_s(), psutil.virtual_memory().used)
+
+    def _others(self) -> _Used:
+        at_s, known = self._machine.at_s, self._used.values()
+        used_s = self._machine.until(at_s) - sum(each.until(at_s) for each in known)
+        rss_bytes = self._machine.rss_bytes - sum(each.rss_bytes for each in known)
+        return _Used(at_s, [*np.maximum.accumulate(used_s)], max(rss_bytes, 0))
 
 
 def _tree(root: psutil.Process, others: frozenset[int]) -> list[psutil.Process]:
@@ -114,16 +125,21 @@ def _memory_bytes(processes: Iterable[psutil.Process]) -> int:
     return own + shared
 
 
-def _use(name: str, group: _Group) -> ProcessUse:
-    at_s, used_s = np.array(group.at_s), np.array(group.used_s)
-    lasted_s = at_s[-1] - at_s[0]
-    seconds = np.arange(int(lasted_s) + 1)
-    each = np.diff(np.interp(seconds, at_s - at_s[0], used_s))
+def _busy_s() -> float:
+    """CPU that this machine has used, or that was taken from it, since it was started."""
+    used: Any = psutil.cpu_times()
+    names = ("user", "nice", "system", "irq", "softirq", "steal")
+    return float(sum(getattr(used, name, 0.0) for name in names))
+
+
+def _use(name: str, used: _Used) -> ProcessUse:
+    first_s, lasted_s = used.at_s[0], used.at_s[-1] - used.at_s[0]
+    seconds = first_s + np.arange(int(lasted_s) + 1)
     return ProcessUse(
         name=name,
-        cpu_share=float((used_s[-1] - used_s[0]) / lasted_s),
-        rss_bytes=group.rss_bytes,
-        by_second=tuple(round(float(share), 3) for share in each),
+        cpu_share=float((used.used_s[-1] - used.used_s[0]) / lasted_s),
+        rss_bytes=used.rss_bytes,
+        by_second=tuple(round(float(share), 3) for share in np.diff(used.until([*seconds]))),
     )
 
 
