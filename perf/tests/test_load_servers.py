@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -368,6 +369,31 @@ def test_what_is_neither_loader_nor_server_is_others():
     assert shares["others"] * lasted_s >= 0.9
     assert shares["loader"] * lasted_s < 0.9
     assert sum(shares.values()) < 1.2 * len(os.sched_getaffinity(0))
+
+
+def test_a_server_is_none_of_the_others():
+    processors = len(os.sched_getaffinity(0))
+    busy = (
+        "import subprocess, sys\n"
+        f"for _ in range({2 * processors}):\n"
+        f"    subprocess.Popen([sys.executable, '-c', {BURN!r}])\n"
+        "print('ready', flush=True)\n"
+        "while True: pass"
+    )
+    command = [sys.executable, "-c", busy]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, start_new_session=True) as server:
+        try:
+            assert server.stdout
+            server.stdout.readline()
+            with Observer(Watched(server_pid=server.pid)) as observer:
+                time.sleep(1)
+        finally:
+            os.killpg(server.pid, signal.SIGKILL)
+    shares = {each.name: each.cpu_share for each in observer.side.processes}
+
+    # All processors are in use: who stood in two places would be too much, who in none too little.
+    assert {*shares} == {"loader", "server", "others"}
+    assert 0.75 * processors < sum(shares.values()) < 1.1 * processors
 
 
 def test_a_server_that_ends_within_the_run_is_told():
