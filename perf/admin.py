@@ -23,7 +23,8 @@ from perf.forms import CancelForm, SessionForm
 from perf.looks import PAGES
 from perf.models import BenchmarkRun, PgstatAction, StatisticsSnapshot
 from perf.pgstat import cancelling
-from perf.pgstat.server import Server, connected
+from perf.pgstat.connecting import connected
+from perf.pgstat.server import Server
 from perf.report import html
 from perf.report.documents import DocumentError
 

@@ -11,11 +11,11 @@ import psycopg
 from django.db import connection
 
 from perf.pgstat import store
+from perf.pgstat.connecting import connected
 from perf.pgstat.reading import look
 from perf.pgstat.results import Document
 from perf.pgstat.section import Options
 from perf.pgstat.series import series
-from perf.pgstat.server import connected
 from perf.report.database import documents, html
 
 DRAWN: Final = timedelta(days=7)

@@ -18,6 +18,7 @@ from perf.management.arguments import add_database, between
 from perf.management.subcommands import USAGE
 from perf.pgstat import store
 from perf.pgstat.capabilities import probe
+from perf.pgstat.connecting import connected
 from perf.pgstat.deltas import Deltas
 from perf.pgstat.packing import NoSample
 from perf.pgstat.reading import look
@@ -25,7 +26,7 @@ from perf.pgstat.results import Document
 from perf.pgstat.section import Options
 from perf.pgstat.sections import SECTIONS
 from perf.pgstat.sections.queries import SORTS
-from perf.pgstat.server import Server, connected
+from perf.pgstat.server import Server
 from perf.pgstat.versus import beside
 from perf.pgstat.views import Sample
 from perf.report.database import documents, html, markdown

@@ -12,7 +12,7 @@ from django.core.management.base import CommandError
 from perf.management.arguments import add_database, between
 from perf.management.subcommands import REFUSED
 from perf.pgstat.cancelling import Refused, Started, Target, cancel, target
-from perf.pgstat.server import connected
+from perf.pgstat.connecting import connected
 
 _MOST: Final = 2**31 - 1
 

@@ -12,7 +12,7 @@ from django.core.management.base import CommandError
 from perf.management.arguments import add_database
 from perf.management.subcommands import USAGE
 from perf.pgstat.captured import Captured, NotCaptured, captured, generic
-from perf.pgstat.server import connected
+from perf.pgstat.connecting import connected
 from perf.report.database import text
 from perf.report.painting import Look
 

@@ -16,10 +16,11 @@ from perf.management.looking import LONGEST_DAYS, is_unmigrated
 from perf.management.subcommands import REFUSED
 from perf.pgstat import store
 from perf.pgstat.capabilities import Capabilities, probe
+from perf.pgstat.connecting import connected
 from perf.pgstat.packing import unpack
 from perf.pgstat.reading import look
 from perf.pgstat.section import Options
-from perf.pgstat.server import Server, connected
+from perf.pgstat.server import Server
 from perf.pgstat.views import Sample
 from perf.report import figures
 from perf.report.database import documents

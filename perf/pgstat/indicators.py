@@ -11,10 +11,11 @@ from django.db import DEFAULT_DB_ALIAS
 
 from perf.pgstat import store
 from perf.pgstat.capabilities import probe
+from perf.pgstat.connecting import connected
 from perf.pgstat.reading import look
 from perf.pgstat.results import Document, Kind, Status
 from perf.pgstat.section import Options
-from perf.pgstat.server import Server, connected
+from perf.pgstat.server import Server
 from perf.pgstat.views import Sample
 
 MOST: Final = 10  # of each list

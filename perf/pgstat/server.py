@@ -12,9 +12,6 @@ from functools import cached_property
 from typing import Any, Final
 
 import psycopg
-from django.conf import settings
-from django.core.exceptions import ImproperlyConfigured
-from django.db import DEFAULT_DB_ALIAS, connections
 from psycopg import sql
 from psycopg.rows import dict_row, tuple_row
 
@@ -42,6 +39,7 @@ class Server:
 
     def __init__(self, session: psycopg.Connection[dict[str, Any]]) -> None:
         self.session = session
+        self.asked = 0  # statements so far, each of which is a transaction
         self._columns: dict[str, frozenset[str]] = {}
 
     @property
@@ -54,10 +52,12 @@ class Server:
 
         In a statement without values `%` is a plain character.
         """
+        self.asked += 1
         return self.session.execute(_marked(statement), values).fetchall()
 
     def tuples(self, statement: Any) -> list[tuple[Any, ...]]:
         """The rows of a statement, as tuples: for many of them. Raises `psycopg.Error`."""
+        self.asked += 1
         with self.session.cursor(row_factory=tuple_row) as cursor:
             return cursor.execute(_marked(statement)).fetchall()
 
@@ -112,20 +112,11 @@ class Server:
 
 
 @contextmanager
-def connected(url: str | None = None, *, alias: str = DEFAULT_DB_ALIAS) -> Iterator[Server]:
-    """A session for a look at a database of the project, through `url` if one is given.
-
-    Without one it is through the setting `DATABASE_STATS_URL`, or else as the application itself.
-    Raises `psycopg.OperationalError` where nobody answers within 5 s, and `ImproperlyConfigured`
-    for a database that is not PostgreSQL.
-    """
-    with opened(**_parameters(url, alias)) as server:
-        yield server
-
-
-@contextmanager
 def opened(**parameters: Any) -> Iterator[Server]:
-    """A session for a look, through these parameters of psycopg. Raises as `connected` does."""
+    """A session for a look, through these parameters of psycopg.
+
+    Raises `psycopg.OperationalError` where nobody answers within 5 s.
+    """
     with psycopg.connect(
         **parameters,
         autocommit=True,
@@ -143,18 +134,3 @@ def _marked(statement: Any) -> Any:
     if isinstance(statement, str):
         return f"{statement} {MARK}"
     return sql.Composed([statement, sql.SQL(f" {MARK}")])
-
-
-def _parameters(url: str | None, alias: str) -> dict[str, Any]:
-    connection: Any = connections[alias]
-    if connection.vendor != "postgresql":
-        raise ImproperlyConfigured(f"{alias} is {connection.display_name}: this is for PostgreSQL.")
-    own = connection.settings_dict
-    database = {"dbname": own["NAME"]}
-    if found := url or getattr(settings, "DATABASE_STATS_URL", ""):
-        # The database of the alias, whichever the address names: a test has another.
-        return {"conninfo": found, **database}
-    names = {"HOST": "host", "PORT": "port", "USER": "user", "PASSWORD": "password"}
-    given = {ours: own[theirs] for theirs, ours in names.items() if own.get(theirs)}
-    known = ("sslmode", "sslrootcert", "sslcert", "sslkey", "service", "passfile")
-    return database | given | {k: v for k, v in own.get("OPTIONS", {}).items() if k in known}

@@ -16,9 +16,10 @@ from django.conf import settings
 from django.db import connection
 from psycopg.conninfo import make_conninfo
 
+from perf.pgstat.connecting import connected
 from perf.pgstat.reading import look
 from perf.pgstat.results import CheckResult, Document, SectionResult
-from perf.pgstat.server import Server, connected
+from perf.pgstat.server import Server
 from perf.tests.lab import ask, owner
 
 _OFF: Final = "WITH (autovacuum_enabled = off)"

@@ -12,8 +12,8 @@ from django.db import connection
 from perf.management import pgstat_explain, pgstat_queries
 from perf.monitor.totals import SCHEMA
 from perf.pgstat.captured import NotCaptured, captured, generic
+from perf.pgstat.connecting import connected
 from perf.pgstat.origins import origins
-from perf.pgstat.server import connected
 from perf.report.database.text import plans
 from perf.report.painting import Look
 

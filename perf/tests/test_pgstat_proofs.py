@@ -13,7 +13,8 @@ from django.db import connection
 
 from perf.pgstat import store
 from perf.pgstat.capabilities import probe
-from perf.pgstat.server import Server, connected
+from perf.pgstat.connecting import connected
+from perf.pgstat.server import Server
 from perf.pgstat.views import STATEMENT_COUNTS, VIEWS
 from perf.report import figures
 

@@ -12,6 +12,7 @@ from django.core.exceptions import ImproperlyConfigured
 from perf.management.pgstat_health import FOUND, NOT_CHECKED, OK, exit_code
 from perf.pgstat import reading, versus
 from perf.pgstat.capabilities import Need
+from perf.pgstat.connecting import connected
 from perf.pgstat.reading import look
 from perf.pgstat.results import (
     Column,
@@ -24,7 +25,7 @@ from perf.pgstat.results import (
     Status,
 )
 from perf.pgstat.section import Check, NotEnough, Options, Section, Unreadable
-from perf.pgstat.server import Server, connected
+from perf.pgstat.server import Server
 
 pytestmark = pytest.mark.django_db
 

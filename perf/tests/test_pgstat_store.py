@@ -12,10 +12,11 @@ from django.utils import timezone
 from perf.models import StatementText, StatisticsSnapshot
 from perf.pgstat import store
 from perf.pgstat.capabilities import probe
+from perf.pgstat.connecting import connected
 from perf.pgstat.deltas import Deltas
 from perf.pgstat.packing import NoSample, pack, unpack
 from perf.pgstat.samples import take
-from perf.pgstat.server import Server, connected
+from perf.pgstat.server import Server
 from perf.pgstat.store import surplus
 from perf.pgstat.views import DATABASE, SIZES, TABLES, Sample
 

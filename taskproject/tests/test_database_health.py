@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from perf.pgstat.connecting import connected
 from perf.pgstat.reading import look
 from perf.pgstat.results import Severity, Status
-from perf.pgstat.server import connected
 
 pytestmark = pytest.mark.django_db
 

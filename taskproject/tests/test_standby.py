@@ -23,9 +23,10 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from perf.models import StatisticsSnapshot
 from perf.pgstat import store
 from perf.pgstat.capabilities import probe
+from perf.pgstat.connecting import connected
 from perf.pgstat.reading import look
 from perf.pgstat.results import Document, Status
-from perf.pgstat.server import Server, connected, opened
+from perf.pgstat.server import Server, opened
 from perf.tests.lab import wait_for
 
 STARTED_WITHIN_S: Final = 60
