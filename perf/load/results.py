@@ -264,3 +264,56 @@ class LoadRun:
         low = found.value_ms if found.low_ms is None else found.low_ms
         high = found.value_ms if found.high_ms is None else found.high_ms
         return Interval(found.value_ms, low, high)
+
+
+class Change(StrEnum):
+    """What became of a figure from one run to another."""
+
+    BETTER = "better"
+    WORSE = "worse"
+    SAME = "same"  # within the margin, with the whole interval
+    UNDECIDED = "undecided"
+
+
+@dataclass(frozen=True, slots=True)
+class LoadDifference:
+    """A figure of a step before and after. The ratio is after to before; None where it has none."""
+
+    step: str  # empty: all steps
+    what: str  # such as "p99" or "rate"
+    before: float | None  # ms, or a second
+    after: float | None
+    ratio: Interval | None
+    verdict: Change
+
+
+@dataclass(frozen=True, slots=True)
+class LoadComparison:
+    """Two runs beside each other, or several of each side, by their ids."""
+
+    before: tuple[str, ...]
+    after: tuple[str, ...]
+    differences: tuple[LoadDifference, ...]
+    unlike: tuple[str, ...] = ()  # what differs in method: a difference may be due to it
+
+
+@dataclass(frozen=True, slots=True)
+class CapacityPoint:
+    """A rate that was tried, and what became of the objectives at it."""
+
+    rate: float  # asked for
+    p99: Quantile | None
+    verdict: SloVerdict
+    done: float = 0.0  # answers without failure a second
+    limited: tuple[str, ...] = ()  # as `Rig.limited`: then it says nothing of the server
+
+
+@dataclass(frozen=True, slots=True)
+class CapacityResult:
+    """A search for the highest rate whose objectives hold; points in the order of the search."""
+
+    slos: tuple[str, ...]
+    points: tuple[CapacityPoint, ...]
+    holds: float | None  # the highest rate that passed
+    fails: float | None  # the lowest that failed above it; None: the search never saw one fail
+    complaints: tuple[str, ...] = ()
