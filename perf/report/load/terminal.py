@@ -110,15 +110,17 @@ def _tenant(found: TenantResult) -> tuple[str, ...]:
 
 def _servers(run: LoadRun) -> Iterator[Part]:
     side = run.server
+    if not (side.sentence or side.processes or side.statements or side.skipped):
+        return
     yield Heading("Servers")
     if side.sentence:
         yield Line(side.sentence)
-    for each in side.processes:
-        use = f"{figures.percent(each.cpu_share)} of a processor"
-        yield Line(f"{use}, {figures.size_bytes(each.rss_bytes)}", key=each.name)
-    for each in side.statements[:FEW]:
-        calls = figures.plural(each.count, "call")
-        yield Line(f"{each.name} ({calls})", key=figures.percent(each.share))
+    for process in side.processes:
+        use = f"{figures.percent(process.cpu_share)} of a processor"
+        yield Line(f"{use}, {figures.size_bytes(process.rss_bytes)}", key=process.name)
+    for statement in side.statements[:FEW]:
+        calls = figures.plural(statement.count, "call")
+        yield Line(f"{statement.name} ({calls})", key=figures.percent(statement.share))
     yield from (Line(f"Not looked at: {each}", Tone.QUIET) for each in side.skipped)
 
 

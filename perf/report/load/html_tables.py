@@ -1,0 +1,157 @@
+"""Tables of a load test's page."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import Final
+
+from perf.load.results import LoadRun, Quantile, Share, SloVerdict, StepResult, TenantResult
+from perf.report import figures
+from perf.report.html_tables import badge, table
+from perf.report.load import summary
+from perf.report.markup import Child, Markup, element
+from perf.report.parts import Tone
+
+_SIGNS: Final = {SloVerdict.PASS: "✓", SloVerdict.FAIL: "✕", SloVerdict.INCONCLUSIVE: "?"}
+NOT_JUDGED: Final = "not judged"
+_OF_STEPS: Final = (0.5, 0.95, 0.99, 0.999)
+
+
+def slo_badge(found: SloVerdict) -> Markup:
+    return badge(_SIGNS[found], found.value, summary.TONE_OF_SLO[found])
+
+
+def objectives(run: LoadRun) -> Markup | None:
+    """Each objective and what became of it; of a run that is not sound none was judged."""
+    if not run.slos:
+        return None
+    is_sound = summary.is_sound(run)
+    body = (
+        (
+            element("code", each.text),
+            slo_badge(each.verdict) if is_sound else badge("–", NOT_JUDGED, Tone.QUIET),
+            each.measured if is_sound else figures.UNKNOWN,
+        )
+        for each in run.slos
+    )
+    return table("Objectives", ("objective", "verdict", "measured"), body)
+
+
+def percentiles(run: LoadRun) -> Markup:
+    """Percentiles of the three clocks, of all requests."""
+    total = run.total
+    clocks = (total.latency, total.service, total.lag)
+    header = ("", "latency", "service time", "lag")
+    body: list[tuple[Child, ...]] = [
+        (summary.quantile_name(each.q), *(quantile(clock.at(each.q)) for clock in clocks))
+        for each in total.latency.quantiles
+    ]
+    body.append(("max", *(summary.milliseconds(each.max_ms) for each in clocks)))
+    body.append(("mean", *(summary.milliseconds(each.mean_ms) for each in clocks)))
+    return table(f"All {figures.plural(total.requests, 'request')}", header, body)
+
+
+def quantile(found: Quantile | None) -> Child:
+    """A percentile with its interval, and in a quiet tone what it would need."""
+    text = summary.quantile(found)
+    if found is None or found.value_ms is None:
+        return element("span", text, class_="quiet")
+    return text
+
+
+def steps(run: LoadRun) -> Markup:
+    """All steps, and all of them together."""
+    names = map(summary.quantile_name, _OF_STEPS)
+    header = ("step", "requests", "failed", "what failed", *names, "max", "p50 of service time")
+    return table("Latency of each step", header, map(_step, (*run.steps, run.total)))
+
+
+def _step(found: StepResult) -> tuple[Child, ...]:
+    return (
+        element("code", found.name) if found.name else summary.ALL,
+        figures.count(found.requests),
+        failed(found.failure_rate),
+        summary.failures(found.failures),
+        *(quantile(found.latency.at(q)) for q in _OF_STEPS),
+        summary.milliseconds(found.latency.max_ms),
+        summary.value(found.service, 0.5),
+    )
+
+
+def failed(share: float) -> Child:
+    told = figures.percent(share)
+    return element("b", told, class_="bad") if share else told
+
+
+def tenants(run: LoadRun) -> Markup | None:
+    """The tenants, the slowest first."""
+    if not run.tenants:
+        return None
+    header = ("tenant", "requests", "what failed", "p50", "p95", "p99", "max")
+    return table("Tenants, the slowest first", header, map(_tenant, summary.slowest_tenants(run)))
+
+
+def _tenant(found: TenantResult) -> tuple[Child, ...]:
+    return (
+        element("code", found.tenant),
+        figures.count(found.requests),
+        summary.failures(found.failures),
+        *(quantile(found.latency.at(q)) for q in (0.5, 0.95, 0.99)),
+        summary.milliseconds(found.latency.max_ms),
+    )
+
+
+# The servers
+
+
+def servers(run: LoadRun) -> Iterator[Markup | None]:
+    """A table of each thing that was looked at."""
+    side = run.server
+    yield _processes(run)
+    yield _timing(run)
+    yield _shares("Statements, by their share of the time in PostgreSQL", side.statements)
+    yield _shares("What backends waited for, by samples; CPU is no wait", side.waits)
+    yield _shares("Input and output of PostgreSQL", side.io)
+    yield _shares("Commands of Redis, by their share of its time", side.redis)
+    if side.database:
+        body = ((name, figures.number(each)) for name, each in side.database.items())
+        yield table("The database meanwhile", ("counter", "grew by"), body)
+
+
+def _processes(run: LoadRun) -> Markup | None:
+    if not run.server.processes:
+        return None
+    body = (
+        (each.name, figures.percent(each.cpu_share), figures.size_bytes(each.rss_bytes))
+        for each in run.server.processes
+    )
+    return table("Processes", ("process", "of one processor", "memory at the end"), body)
+
+
+def _timing(run: LoadRun) -> Markup | None:
+    """What the server says of itself beside what the loader saw."""
+    if not run.server.timing:
+        return None
+    parts = sorted(run.server.timing.items(), key=lambda each: -each[1])
+    body = [(name, summary.milliseconds(each)) for name, each in parts]
+    body.append(("service time, as the loader saw it", summary.milliseconds(_mean(run))))
+    return table("Server-Timing, the mean of an answer", ("part", "mean"), body)
+
+
+def _mean(run: LoadRun) -> float | None:
+    return run.total.service.mean_ms
+
+
+def _shares(caption: str, found: Iterable[Share]) -> Markup | None:
+    body = [
+        (
+            element("span", each.name, class_="name"),
+            figures.percent(each.share),
+            figures.count(each.count) if each.count else figures.UNKNOWN,
+            summary.milliseconds(each.total_ms) if each.total_ms else figures.UNKNOWN,
+            each.note,
+        )
+        for each in found
+    ]
+    header = ("", "share", "count", "time", "of")
+    return table(caption, header, body, words=True) if body else None
