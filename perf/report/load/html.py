@@ -6,9 +6,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
-from perf.load.results import LoadRun
+from perf.load.results import LoadRun, ServerSide
 from perf.report import figures
-from perf.report.html_tables import badge, table
+from perf.report.html_tables import table
 from perf.report.load import html_tables as tables
 from perf.report.load import plots_seconds, reading, spectrum, summary
 from perf.report.load.summary import Standing
@@ -19,9 +19,19 @@ _SIGNS: Final = {
     Standing.PASS: "✓",
     Standing.FAIL: "✕",
     Standing.INCONCLUSIVE: "?",
-    Standing.NO_OBJECTIVES: "–",
     Standing.RIG_LIMITED: "✕",
     Standing.INVALID: "✕",
+}
+_TITLES: Final = {
+    "objectives": "Objectives",
+    "latency": "Latency",
+    "seconds": "Second by second",
+    "steps": "Steps",
+    "tenants": "Tenants",
+    "servers": "The servers meanwhile",
+    "loader": "The loader",
+    "about": "About this run",
+    "reading": "How to read it",
 }
 
 
@@ -33,33 +43,34 @@ def render(run: LoadRun) -> str:
         sections = [element("details", kept, sections, class_="screen", id="unsound")]
     body = element(
         "body",
-        element("header", _header(run)),
+        element("header", _header(run), _contents(run)),
         element(
             "main",
-            _section("objectives", "Objectives", _objectives(run)),
+            _section("objectives", _objectives(run)),
             sections,
-            _section("loader", "The loader", _loader(run)),
-            _section("about", "About this run", _about(run)),
-            _section("reading", "How to read it", _reading(run)),
+            _section("loader", _loader(run)),
+            _section("about", _about(run)),
+            _section("reading", _reading(run)),
         ),
         element("footer", element("p", f"Run {run.id}, version {run.version} of its document.")),
     )
     return page(f"Load test of {figures.moment(run.started_at)}", body)
 
 
-def _section(key: str, title: str, children: Iterator[Child]) -> Markup:
-    heading = element("h2", title, id=f"{key}-title")
+def _section(key: str, children: Iterator[Child]) -> Markup:
+    heading = element("h2", _TITLES[key], id=f"{key}-title")
     return element("section", heading, children, id=key, aria_labelledby=f"{key}-title")
 
 
 def _header(run: LoadRun) -> Iterator[Markup | None]:
     standing = summary.standing(run)
     yield element("h1", "What the service held")
-    sign = badge(_SIGNS[standing], standing.value, summary.TONE_OF_STANDING[standing])
-    yield element("p", sign, " ", summary.headline(run), class_="lead")
-    for word, text, tone in summary.troubles(run):
-        told = element("strong", f"{word.capitalize()}: ")
-        yield element("p", told, text, class_=f"{tone.value} note-box")
+    told = f"{_SIGNS[standing]} {summary.verdict(run)} " if standing in _SIGNS else None
+    tone = summary.TONE_OF_STANDING[standing].value
+    yield element("p", element("strong", told, class_=tone), summary.measured(run), class_="lead")
+    for word, text, colour in summary.troubles(run):
+        why = element("strong", f"{word.capitalize()}: ")
+        yield element("p", why, text, class_=f"{colour.value} note-box")
     if summary.is_saturation(run):
         yield element("p", summary.SATURATION, class_="unsure note-box")
     if run.note:
@@ -69,14 +80,27 @@ def _header(run: LoadRun) -> Iterator[Markup | None]:
     yield element("p", f"{against}. {summary.method(run)}.", class_="sub")
 
 
+def _contents(run: LoadRun) -> Markup:
+    """Links to what stands open; it is a long page."""
+    measured = ("latency", "seconds", "steps", "tenants", "servers")
+    keys = [*(measured if summary.is_sound(run) else ()), "loader", "about", "reading"]
+    there = {"seconds": run.seconds, "tenants": run.tenants}
+    links = (
+        element("li", element("a", _TITLES[key], href=f"#{key}"))
+        for key in ("objectives", *keys)
+        if there.get(key, True)
+    )
+    return element("nav", element("ul", links), aria_label="Contents")
+
+
 def _measured(run: LoadRun) -> Iterator[Markup]:
-    yield _section("latency", "Latency", _latency(run))
+    yield _section("latency", _latency(run))
     if run.seconds:
-        yield _section("seconds", "Second by second", _seconds(run))
-    yield _section("steps", "Steps", _steps(run))
+        yield _section("seconds", _seconds(run))
+    yield _section("steps", _steps(run))
     if run.tenants:
-        yield _section("tenants", "Tenants", _tenants(run))
-    yield _section("servers", "The servers meanwhile", _servers(run))
+        yield _section("tenants", _tenants(run))
+    yield _section("servers", _servers(run))
 
 
 def _objectives(run: LoadRun) -> Iterator[Child]:
@@ -92,16 +116,15 @@ def _slo() -> Markup:
 
 def _latency(run: LoadRun) -> Iterator[Child]:
     yield _facts(run)
-    yield tables.percentiles(run)
     caption = (
         "Each step to the right holds a tenth of the requests of the one before. Bars are "
         "intervals; where it is shaded fewer than ten requests are left, which is chance."
     )
-    drawn = (
+    shown = (
+        tables.percentiles(run),
         _figure(spectrum.of_clocks("spectrum", run), caption),
-        _figure(spectrum.of_steps("spectrum-steps", run), _of_steps(run)),
     )
-    yield element("div", drawn, class_="plots")
+    yield element("div", shown, class_="plots")
 
 
 def _facts(run: LoadRun) -> Markup:
@@ -147,7 +170,7 @@ def _seconds(run: LoadRun) -> Iterator[Child]:
         ),
         _figure(
             plots_seconds.processors("seconds-processors", run),
-            "100 % is one processor. What is at its limit when latency rises is the cause.",
+            "100% is one processor. Where latency rises with one of them, look there first.",
         ),
         _figure(
             plots_seconds.failures("seconds-failures", run),
@@ -163,6 +186,8 @@ def _seconds(run: LoadRun) -> Iterator[Child]:
 
 def _steps(run: LoadRun) -> Iterator[Child]:
     yield tables.steps(run)
+    if drawn := _figure(spectrum.of_steps("spectrum-steps", run), _of_steps(run)):
+        yield element("div", drawn, class_="plots")
 
 
 def _tenants(run: LoadRun) -> Iterator[Child]:
@@ -172,10 +197,13 @@ def _tenants(run: LoadRun) -> Iterator[Child]:
 
 
 def _servers(run: LoadRun) -> Iterator[Child]:
+    if run.server == ServerSide():
+        yield element("p", "Nobody looked at the servers.", class_="quiet")
+        return
     if run.server.sentence:
         yield element("p", run.server.sentence, class_="lead")
-    found = [each for each in tables.servers(run) if each]
-    yield from found or [element("p", "Nobody looked at the servers.", class_="quiet")]
+    yield element("div", tables.servers(run), class_="plots")
+    yield tables.statements(run)
     skipped = [element("li", f"Not looked at: {each}.") for each in run.server.skipped]
     if skipped:
         yield element("ul", skipped, class_="unsure")
@@ -183,8 +211,6 @@ def _servers(run: LoadRun) -> Iterator[Child]:
 
 def _loader(run: LoadRun) -> Iterator[Child]:
     yield element("p", summary.loader(run))
-    if run.rig.limited:
-        yield element("ul", (element("li", each) for each in run.rig.limited), class_="bad")
 
 
 def _about(run: LoadRun) -> Iterator[Child]:

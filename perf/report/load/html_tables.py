@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Sequence
 from typing import Final
 
 from perf.load.results import LoadRun, Quantile, Share, SloVerdict, StepResult, TenantResult
@@ -34,7 +34,9 @@ def objectives(run: LoadRun) -> Markup | None:
         )
         for each in run.slos
     )
-    return table("Objectives", ("objective", "verdict", "measured"), body)
+    return table(
+        "What must hold, and what was measured", ("objective", "verdict", "measured"), body
+    )
 
 
 def percentiles(run: LoadRun) -> Markup:
@@ -52,17 +54,22 @@ def percentiles(run: LoadRun) -> Markup:
 
 
 def quantile(found: Quantile | None) -> Child:
-    """A percentile with its interval, and in a quiet tone what it would need."""
-    text = summary.quantile(found)
+    """A percentile above its interval, or in a quiet tone what it would need."""
     if found is None or found.value_ms is None:
-        return element("span", text, class_="quiet")
-    return text
+        lead, _, rest = summary.quantile(found).partition(" ")
+        return element("span", lead, _small(rest), class_="quiet")
+    value, _, bounds = summary.quantile(found).partition(" [")
+    return value, _small(f"[{bounds}" if bounds else "")
+
+
+def _small(text: str) -> Markup | None:
+    return element("small", text, class_="range") if text else None
 
 
 def steps(run: LoadRun) -> Markup:
     """All steps, and all of them together."""
     names = map(summary.quantile_name, _OF_STEPS)
-    header = ("step", "requests", "failed", "what failed", *names, "max", "p50 of service time")
+    header = ("step", "requests", "failed", *names, "max", "p50 of service time", "what failed")
     return table("Latency of each step", header, map(_step, (*run.steps, run.total)))
 
 
@@ -71,10 +78,10 @@ def _step(found: StepResult) -> tuple[Child, ...]:
         element("code", found.name) if found.name else summary.ALL,
         figures.count(found.requests),
         failed(found.failure_rate),
-        summary.failures(found.failures),
         *(quantile(found.latency.at(q)) for q in _OF_STEPS),
         summary.milliseconds(found.latency.max_ms),
         summary.value(found.service, 0.5),
+        element("span", summary.failures(found.failures), class_="wrap"),
     )
 
 
@@ -87,7 +94,7 @@ def tenants(run: LoadRun) -> Markup | None:
     """The tenants, the slowest first."""
     if not run.tenants:
         return None
-    header = ("tenant", "requests", "what failed", "p50", "p95", "p99", "max")
+    header = ("tenant", "requests", "p50", "p95", "p99", "max", "what failed")
     return table("Tenants, the slowest first", header, map(_tenant, summary.slowest_tenants(run)))
 
 
@@ -95,24 +102,29 @@ def _tenant(found: TenantResult) -> tuple[Child, ...]:
     return (
         element("code", found.tenant),
         figures.count(found.requests),
-        summary.failures(found.failures),
         *(quantile(found.latency.at(q)) for q in (0.5, 0.95, 0.99)),
         summary.milliseconds(found.latency.max_ms),
+        element("span", summary.failures(found.failures), class_="wrap"),
     )
 
 
 # The servers
 
 
+def statements(run: LoadRun) -> Markup | None:
+    """The dearest statements."""
+    caption = "Statements, by their share of the time in PostgreSQL"
+    return _shares(caption, "calls", run.server.statements)
+
+
 def servers(run: LoadRun) -> Iterator[Markup | None]:
-    """A table of each thing that was looked at."""
+    """A table of each other thing that was looked at."""
     side = run.server
     yield _processes(run)
     yield _timing(run)
-    yield _shares("Statements, by their share of the time in PostgreSQL", side.statements)
-    yield _shares("What backends waited for, by samples; CPU is no wait", side.waits)
-    yield _shares("Input and output of PostgreSQL", side.io)
-    yield _shares("Commands of Redis, by their share of its time", side.redis)
+    yield _shares("What backends did or waited for; CPU is no wait", "samples", side.waits)
+    yield _shares("Input and output of PostgreSQL", "times", side.io)
+    yield _shares("Commands of Redis, by their share of its time", "calls", side.redis)
     if side.database:
         body = ((name, figures.number(each)) for name, each in side.database.items())
         yield table("The database meanwhile", ("counter", "grew by"), body)
@@ -142,16 +154,19 @@ def _mean(run: LoadRun) -> float | None:
     return run.total.service.mean_ms
 
 
-def _shares(caption: str, found: Iterable[Share]) -> Markup | None:
-    body = [
-        (
-            element("span", each.name, class_="name"),
-            figures.percent(each.share),
-            figures.count(each.count) if each.count else figures.UNKNOWN,
-            summary.milliseconds(each.total_ms) if each.total_ms else figures.UNKNOWN,
-            each.note,
-        )
-        for each in found
-    ]
-    header = ("", "share", "count", "time", "of")
-    return table(caption, header, body, words=True) if body else None
+def _shares(caption: str, of: str, found: Sequence[Share]) -> Markup | None:
+    """Columns that would be empty are left out."""
+    if not found:
+        return None
+    header, columns = ["", "share"], [[each.name for each in found]]
+    columns.append([figures.percent(each.share) for each in found])
+    if any(each.count for each in found):
+        header.append(of)
+        columns.append([figures.count(each.count) for each in found])
+    if any(each.total_ms for each in found):
+        header.append("time")
+        columns.append([summary.milliseconds(each.total_ms) for each in found])
+    if any(each.note for each in found):
+        header.append("note")
+        columns.append([each.note for each in found])
+    return table(caption, header, zip(*columns, strict=True), words=True)

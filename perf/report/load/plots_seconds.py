@@ -22,6 +22,7 @@ MOST: Final = 600  # points of a curve: of more seconds several are drawn as one
 NAMES: Final = ("in flight", "postgres", "failures")  # all plots have the room of the longest
 _MARKS: Final = 6
 _HEADROOM: Final = 1.06
+_FEW: Final = 3.0  # an axis of fewer would have ticks between whole numbers
 _MINUTES: Final = 600  # seconds from which on the axis has minutes
 _REDUCED: Final[dict[str, Callable[[list[float]], float]]] = {
     "due": statistics.mean,
@@ -52,19 +53,21 @@ def latency(key: str, run: LoadRun) -> Markup | None:
     """p50, p95 and the slowest of each second in which requests were due."""
     of = {"p50": "p50_ms", "p95": "p95_ms", "max": "max_ms"}
     title = "Latency by the second in which requests were due"
-    return _drawing(key, title, "latency (log)", run, _fields(run, of), milliseconds, is_log=True)
+    return _drawing(key, title, "latency (log)", run, _fields(run, of), milliseconds)
 
 
 def rate(key: str, run: LoadRun) -> Markup | None:
     """What was due beside what came back."""
     of = {"due": "due", "done": "done"}
-    return _drawing(key, "Requests a second", "a second", run, _fields(run, of), figures.number)
+    return _drawing(
+        key, "Requests a second", "a second", run, _fields(run, of), figures.number, _FEW
+    )
 
 
 def in_flight(key: str, run: LoadRun) -> Markup | None:
     """What is under way at the end of each second: it grows where the service lags behind."""
     curves = _fields(run, {"in flight": "in_flight"})
-    return _drawing(key, "Requests in flight", "requests", run, curves, figures.number)
+    return _drawing(key, "Requests in flight", "requests", run, curves, figures.number, _FEW)
 
 
 def failures(key: str, run: LoadRun) -> Markup | None:
@@ -72,7 +75,7 @@ def failures(key: str, run: LoadRun) -> Markup | None:
     if not any(each.failed for each in run.seconds):
         return None
     curves = _fields(run, {"failures": "failed"})
-    return _drawing(key, "Failures a second", "a second", run, curves, figures.number)
+    return _drawing(key, "Failures a second", "a second", run, curves, figures.number, _FEW)
 
 
 def processors(key: str, run: LoadRun) -> Markup | None:
@@ -82,14 +85,14 @@ def processors(key: str, run: LoadRun) -> Markup | None:
         for at, each in enumerate(run.server.processes)
         if each.by_second
     ]
-    return _drawing(key, "Processors used", "of a processor", run, curves, figures.percent)
+    return _drawing(key, "Processors used", "of a processor", run, curves, figures.percent, 0.1)
 
 
 def lag(key: str, run: LoadRun) -> Markup | None:
     """How late the loader was at most: the loader's own trouble, and not the service's."""
     curves = _fields(run, {"lag": "lag_max_ms"})
     title = "The greatest lag of the loader"
-    return _drawing(key, title, "lag (log)", run, curves, milliseconds, is_log=True)
+    return _drawing(key, title, "lag", run, curves, milliseconds, 1.0)
 
 
 def together(run: LoadRun) -> int:
@@ -122,10 +125,11 @@ def _by_second(found: Sequence[float], run: LoadRun) -> Iterator[tuple[int, floa
 
 def _drawing(
     key: str, title: str, y_title: str, run: LoadRun, curves: Sequence[_Curve],
-    y_format: Callable[[float], str], *, is_log: bool = False,
+    y_format: Callable[[float], str], least: float | None = None,
 ) -> Markup | None:  # fmt: skip
+    """The picture; y is logarithmic, or from 0 to `least` or more."""
     known = [each for each in curves if each.known]
-    frame = _frame(run, known, is_log=is_log)
+    frame = _frame(run, known, least)
     if frame is None:
         return None
     unit, ticks = _ticks(frame.x)
@@ -141,17 +145,17 @@ def _drawing(
     )
 
 
-def _frame(run: LoadRun, curves: Sequence[_Curve], *, is_log: bool) -> Frame | None:
+def _frame(run: LoadRun, curves: Sequence[_Curve], least: float | None) -> Frame | None:
     values = [value for each in curves for value in each.known]
-    if is_log:
+    if least is None:
         values = [each for each in values if drawable(each)]
     if not values or not run.seconds:
         return None
     x = _seconds(run)
-    if is_log:
+    if least is None:
         return Frame(x, log_scale(values, HEIGHT - svg.BOTTOM, TOP))
     # From 0 on: a curve that hardly moves shall not look like a mountain.
-    most = max(values) * _HEADROOM or 1.0
+    most = max(least, *(each * _HEADROOM for each in values))
     return Frame(x, linear_scale(0.0, most, HEIGHT - svg.BOTTOM, TOP))
 
 

@@ -94,7 +94,7 @@ def _drawing(key: str, title: str, found: Sequence[tuple[str, Times]]) -> Markup
         _chance(frame, curves[0].times.count),
         svg.axes(frame, "percentile (log of 1/(1-q))", "time (log)", _ticks(frame), milliseconds),
         (svg.path(_thinned(frame, each), "curve", each.way) for each in reversed(curves)),
-        (_intervals(frame, each) for each in curves),
+        (_intervals(frame, each) for each in reversed(curves)),
         svg.end_labels(frame, (_label(frame, each) for each in curves)),
     )
 

@@ -80,15 +80,11 @@ def is_sound(run: LoadRun) -> bool:
 
 def headline(run: LoadRun) -> str:
     """How it stands, and the figures that people ask for first, where they can be believed."""
-    told = _verdict(run)
-    if not is_sound(run):
-        return told
-    if not run.total.requests:
-        return f"{told} No request was due.".strip()
-    return f"{told} {_figures(run)}".strip()
+    return " ".join(filter(None, (verdict(run), measured(run))))
 
 
-def _verdict(run: LoadRun) -> str:
+def verdict(run: LoadRun) -> str:
+    """How it stands, in a sentence; nothing where no objective was set."""
     of = f"of {figures.plural(len(run.slos), 'objective')}"
     verdicts = [each.verdict for each in run.slos]
     match standing(run):
@@ -101,15 +97,20 @@ def _verdict(run: LoadRun) -> str:
         case Standing.INCONCLUSIVE:
             return f"Inconclusive: {verdicts.count(SloVerdict.INCONCLUSIVE)} {of} can't be told."
         case Standing.PASS:
-            return "Passed: the objective held." if len(verdicts) == 1 else f"Passed: {_all(run)}"
+            return f"Passed: {_held(len(verdicts))}."
     return ""
 
 
-def _all(run: LoadRun) -> str:
-    return f"all {figures.count(len(run.slos))} objectives held."
+def _held(many: int) -> str:
+    return "the objective held" if many == 1 else f"all {figures.count(many)} objectives held"
 
 
-def _figures(run: LoadRun) -> str:
+def measured(run: LoadRun) -> str:
+    """The figures that people ask for first, in a sentence; nothing where they mean nothing."""
+    if not is_sound(run):
+        return ""
+    if not run.total.requests:
+        return "No request was due."
     told = [f"{figures.number(run.rate)} good answers a second"]
     for q in HEADLINED:
         found = run.total.latency.at(q)
@@ -282,9 +283,8 @@ def fairness(run: LoadRun) -> str:
     )
     if found.slowest_ratio is None:
         return f"{told}."
-    return (
-        f"{told}; the slowest is {found.slowest}, p95 {figures.ratio(found.slowest_ratio)} all's."
-    )
+    ratio = figures.ratio(found.slowest_ratio)
+    return f"{told}; the p95 of {found.slowest}, the slowest, is {ratio} that of all."
 
 
 def slowest_tenants(run: LoadRun) -> list[TenantResult]:
@@ -300,6 +300,8 @@ def _p95(tenant: TenantResult) -> float | None:
 def loader(run: LoadRun) -> str:
     """Whether the loader was up to it, in a sentence. No time is known more finely than its lag."""
     rig, lag = run.rig, run.total.lag
+    if not lag.count:
+        return "Nothing was sent."
     told = [f"Requests were sent {value(lag, 0.5)} late at p50, {value(lag, 0.99)} at p99"]
     if rig.cpu_share is not None:
         told.append(f"the busiest worker used {figures.percent(rig.cpu_share)} of a processor")
