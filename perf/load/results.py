@@ -295,6 +295,7 @@ class LoadComparison:
     after: tuple[str, ...]
     differences: tuple[LoadDifference, ...]
     unlike: tuple[str, ...] = ()  # what differs in method: a difference may be due to it
+    complaints: tuple[str, ...] = ()  # why differences are to be read with care
 
 
 @dataclass(frozen=True, slots=True)

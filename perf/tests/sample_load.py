@@ -266,7 +266,7 @@ def _tenant(name: str, told: Told) -> TenantResult:
 def failing_load() -> LoadRun:
     """An overloaded service: an objective fails, another can't be told."""
     slos = (
-        SloResult("p99<150ms", SloVerdict.FAIL, "146 ms [129, 160]"),
+        SloResult("p99<100ms", SloVerdict.FAIL, "146 ms [129, 160]"),
         SloResult("p99.9<1s", SloVerdict.INCONCLUSIVE, "needs 10,000 samples"),
         SLOS[1],
     )
@@ -280,13 +280,31 @@ def limited_load() -> LoadRun:
         "The busiest worker used 97 % of its processor.",
         "1,200 calls a second are more than half of the 1,500 that a worker can send.",
     )
-    return dataclasses.replace(sample_load(), rig=Rig(1_500.0, 0.97, 312.0, limited))
+    rig = Rig(1_500.0, 0.97, 312.0, limited)
+    return dataclasses.replace(
+        sample_load(), rig=rig, slos=left_open("the loader was at its limit")
+    )
+
+
+def left_open(why: str) -> tuple[SloResult, ...]:
+    return tuple(
+        SloResult(each.text, SloVerdict.INCONCLUSIVE, f"{each.measured}; {why}") for each in SLOS
+    )
 
 
 def invalid_load() -> LoadRun:
-    """A worker died, and the run was broken off."""
-    invalid = ("Worker 2 of 2 ended without a recording: its arrivals are missing.",)
-    return dataclasses.replace(sample_load(), invalid=invalid, ended_at=None, note="Ctrl-C at 0:41")
+    """A worker died."""
+    invalid = ("Worker 2 of 2 is missing, and its requests with it: it ended with 137.",)
+    slos = left_open("a worker is missing")
+    return dataclasses.replace(sample_load(), invalid=invalid, slos=slos, note="Out of memory?")
+
+
+def aborted_load() -> LoadRun:
+    """Broken off, as an objective failed."""
+    run = failing_load()
+    invalid = ("It was broken off after 12 s of the measured part: p99<100ms fails.",)
+    slos = (run.slos[0], *left_open("the run was broken off")[1:])
+    return dataclasses.replace(run, invalid=invalid, ended_at=None, slos=slos, complaints=())
 
 
 def closed_load() -> LoadRun:
@@ -305,6 +323,7 @@ def closed_load() -> LoadRun:
         slos=(),
         server=ServerSide(),
         rig=Rig(None, None, None),
+        complaints=("Users did not think: this finds what the service does at most.",),
     )
 
 
@@ -331,7 +350,8 @@ def comparison() -> LoadComparison:
             LoadDifference("list", "p99", 96.0, 71.0, Interval(0.74, 0.66, 0.83), Change.BETTER),
             LoadDifference("edit", "p99", None, None, None, Change.UNDECIDED),
         ),
-        ("Rate: 50/s before, 60/s after.",),
+        ("stages: 50/s for 60 s, 60/s for 60 s",),
+        ("One run of a side: what one run differs from the next by is in no interval.",),
     )
 
 
@@ -342,7 +362,7 @@ def capacity() -> CapacityResult:
 
 
 def _point(rate: float) -> CapacityPoint:
-    value = 20.0 + 1_800.0 / max(1.0, 240.0 - rate)
+    value = 20.0 + 12_000.0 / max(6.0, 240.0 - rate)
     limited = ("The busiest worker used 97 % of its processor.",) if rate >= 400 else ()
     verdict = SloVerdict.PASS if rate < 200 else SloVerdict.FAIL
     p99 = Quantile(0.99, value, value * 0.9, value * 1.12)

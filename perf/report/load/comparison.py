@@ -41,7 +41,8 @@ def to_markdown(found: LoadComparison) -> str:
     """The comparison as a comment."""
     lines = [f"### {markdown.text(headline(found))}", "", f"{markdown.text(_sides(found))}", ""]
     lines += [f"- ⚠️ {_NOT_ALIKE}: {markdown.text(each)}" for each in found.unlike]
-    if found.unlike:
+    lines += [f"- ⚠️ {markdown.text(each)}" for each in found.complaints]
+    if found.unlike or found.complaints:
         lines.append("")
     body = ((markdown.code(row[0]), *row[1:]) for row in map(_row, found.differences))
     lines += markdown.rows(_HEADER, body, right=2)
@@ -90,6 +91,7 @@ def _parts(found: LoadComparison) -> Iterator[Part]:
     yield Line(headline(found), Tone.STRONG)
     yield Line(_sides(found), Tone.QUIET)
     yield from (Line(each, Tone.UNSURE, "not alike") for each in found.unlike)
+    yield from (Line(each, Tone.UNSURE, "mind") for each in found.complaints)
     yield Heading("Figures")
     columns = (Column(each, may_shrink=each == "step") for each in _HEADER)
     yield text_table(columns, map(_cells, found.differences))
@@ -106,6 +108,8 @@ def _header(found: LoadComparison) -> Iterator[Child]:
     yield element("p", headline(found), class_="lead")
     for each in found.unlike:
         yield element("p", element("strong", f"{_NOT_ALIKE}: "), each, class_="unsure note-box")
+    for each in found.complaints:
+        yield element("p", each, class_="unsure note-box")
     yield element("p", _sides(found), class_="sub")
 
 

@@ -71,8 +71,6 @@ def _header(run: LoadRun) -> Iterator[Markup | None]:
     for word, text, colour in summary.troubles(run):
         why = element("strong", f"{word.capitalize()}: ")
         yield element("p", why, text, class_=f"{colour.value} note-box")
-    if summary.is_saturation(run):
-        yield element("p", summary.SATURATION, class_="unsure note-box")
     if run.note:
         yield element("p", run.note)
     of = summary.scenarios(run)

@@ -5,7 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Final
 
-from perf.load.results import LoadRun, Quantile, Share, SloVerdict, StepResult, TenantResult
+from perf.load.results import (
+    LoadRun,
+    Quantile,
+    Share,
+    SloResult,
+    SloVerdict,
+    StepResult,
+    TenantResult,
+)
 from perf.report import figures
 from perf.report.html_tables import badge, table
 from perf.report.load import summary
@@ -13,7 +21,6 @@ from perf.report.markup import Child, Markup, element
 from perf.report.parts import Tone
 
 _SIGNS: Final = {SloVerdict.PASS: "✓", SloVerdict.FAIL: "✕", SloVerdict.INCONCLUSIVE: "?"}
-NOT_JUDGED: Final = "not judged"
 _OF_STEPS: Final = (0.5, 0.95, 0.99, 0.999)
 
 
@@ -21,22 +28,18 @@ def slo_badge(found: SloVerdict) -> Markup:
     return badge(_SIGNS[found], found.value, summary.TONE_OF_SLO[found])
 
 
-def objectives(run: LoadRun) -> Markup | None:
-    """Each objective and what became of it; of a run that is not sound none was judged."""
-    if not run.slos:
-        return None
-    is_sound = summary.is_sound(run)
-    body = (
-        (
-            element("code", each.text),
-            slo_badge(each.verdict) if is_sound else badge("–", NOT_JUDGED, Tone.QUIET),
-            each.measured if is_sound else figures.UNKNOWN,
-        )
-        for each in run.slos
-    )
-    return table(
-        "What must hold, and what was measured", ("objective", "verdict", "measured"), body
-    )
+def objectives(run: LoadRun) -> Markup:
+    """Each objective and what became of it; a run that is not sound has judged none."""
+    body = (_objective(run, each) for each in run.slos)
+    header = ("objective", "verdict", "measured")
+    return table("What must hold, and what was measured", header, body)
+
+
+def _objective(run: LoadRun, found: SloResult) -> tuple[Child, ...]:
+    name = element("code", found.text)
+    if summary.is_judged(run, found):
+        return name, slo_badge(found.verdict), found.measured
+    return name, badge("–", summary.NOT_JUDGED, Tone.QUIET), figures.UNKNOWN
 
 
 def percentiles(run: LoadRun) -> Markup:

@@ -135,7 +135,9 @@ def plot(key: str, found: CapacityResult) -> Markup | None:
         described,
         svg.axes(frame, "arrivals a second", "p99 (log)", _ticks(frame), milliseconds),
         _holds(frame, found),
-        svg.path([frame.at(each.rate, _p99(each).value_ms or 0.0) for each in points], "one"),
+        svg.path(
+            [frame.at(each.rate, _p99(each).value_ms or 0.0) for each in points], "curve faint", 0
+        ),
         (_point(frame, each) for each in points),
         svg.end_labels(frame, _legend(frame, points)),
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
-from perf.load.results import LoadRun, SloVerdict, StepResult
+from perf.load.results import LoadRun, SloResult, SloVerdict, StepResult
 from perf.report import figures
 from perf.report.load import summary
 from perf.report.markdown import code, rows, text
@@ -38,14 +38,16 @@ def _head(run: LoadRun) -> Iterator[str]:
 
 
 def _objectives(run: LoadRun) -> Iterator[str]:
-    if run.slos and summary.is_sound(run):
-        body = (
-            (code(each.text), f"{_MARKS[each.verdict]} {each.verdict.value}", text(each.measured))
-            for each in run.slos
-        )
+    if run.slos:
+        body = (_objective(run, each) for each in run.slos)
         yield from rows(("objective", "verdict", "measured"), body, right=3)
-    elif run.slos:
-        yield f"Not judged: {', '.join(code(each.text) for each in run.slos)}."
+
+
+def _objective(run: LoadRun, found: SloResult) -> tuple[str, ...]:
+    if not summary.is_judged(run, found):
+        return code(found.text), summary.NOT_JUDGED, figures.UNKNOWN
+    mark = _MARKS[found.verdict]
+    return code(found.text), f"{mark} {found.verdict.value}", text(found.measured)
 
 
 def _latency(run: LoadRun) -> Iterator[str]:

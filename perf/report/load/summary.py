@@ -15,6 +15,7 @@ from perf.load.results import (
     LoadRun,
     Model,
     Quantile,
+    SloResult,
     SloVerdict,
     Stage,
     StepResult,
@@ -27,11 +28,8 @@ from perf.report.parts import Tone
 ALL: Final = "all"  # what a step without a name is called
 LOOPBACK: Final = ("localhost", "127.0.0.1", "::1")
 HEADLINED: Final = (0.5, 0.95, 0.99)
+NOT_JUDGED: Final = "not judged"
 KEPT: Final = "What was recorded nevertheless; not to be believed"
-SATURATION: Final = (
-    "Users who never pause make a saturation test: it tells how much goes through, and not how "
-    "long people would wait."
-)
 
 
 class Standing(StrEnum):
@@ -61,21 +59,35 @@ TONE_OF_SLO: Final = {
 
 
 def standing(run: LoadRun) -> Standing:
-    """The first that holds: invalid, rig-limited, an objective failed, one is open, all passed."""
-    if run.invalid or run.ended_at is None:
-        return Standing.INVALID
+    """The first that holds: rig-limited, an objective failed, invalid, one is open, all passed.
+
+    An objective that failed has done so even where the run was broken off, such as for that.
+    """
+    found = {each.verdict for each in run.slos}
     if run.rig.limited:
         return Standing.RIG_LIMITED
-    found = {each.verdict for each in run.slos}
-    for verdict in (SloVerdict.FAIL, SloVerdict.INCONCLUSIVE, SloVerdict.PASS):
-        if verdict in found:
-            return Standing(verdict.value)
-    return Standing.NO_OBJECTIVES
+    if SloVerdict.FAIL in found:
+        return Standing.FAIL
+    if not is_whole(run):
+        return Standing.INVALID
+    if SloVerdict.INCONCLUSIVE in found:
+        return Standing.INCONCLUSIVE
+    return Standing.PASS if found else Standing.NO_OBJECTIVES
+
+
+def is_whole(run: LoadRun) -> bool:
+    """Whether all of it was measured."""
+    return not run.invalid and run.ended_at is not None
 
 
 def is_sound(run: LoadRun) -> bool:
     """Whether its figures are the service's."""
-    return standing(run) not in (Standing.INVALID, Standing.RIG_LIMITED)
+    return is_whole(run) and not run.rig.limited
+
+
+def is_judged(run: LoadRun, found: SloResult) -> bool:
+    """Whether the run can say something of that objective."""
+    return is_sound(run) or (found.verdict is SloVerdict.FAIL and not run.rig.limited)
 
 
 def headline(run: LoadRun) -> str:
@@ -124,7 +136,7 @@ def troubles(run: LoadRun) -> Iterator[tuple[str, str, Tone]]:
     """Why figures are not to be believed, or with care: a word, the reason, and its tone."""
     for each in run.invalid:
         yield "invalid", each, Tone.BAD
-    if run.ended_at is None:
+    if run.ended_at is None and not run.invalid:
         yield "invalid", "It was broken off.", Tone.BAD
     for each in run.rig.limited:
         yield "rig-limited", each, Tone.BAD
@@ -187,11 +199,6 @@ def _pauses(found: LoadMethod) -> Iterator[str]:
         yield "without pauses"
 
 
-def is_saturation(run: LoadRun) -> bool:
-    """Whether users of a closed model never pause."""
-    return run.method.model is Model.CLOSED and not run.method.think_s
-
-
 def scenarios(run: LoadRun) -> str:
     """Names, with their shares where there are several."""
     whole = sum(run.scenarios.values())
@@ -215,9 +222,11 @@ def step_name(found: StepResult) -> str:
 def milliseconds(found: float | None) -> str:
     """A time given in milliseconds.
 
-    >>> milliseconds(12.34), milliseconds(0.05), milliseconds(None)
-    ('12.3 ms', '50 µs', '–')
+    >>> milliseconds(12.34), milliseconds(0.05), milliseconds(0.0), milliseconds(None)
+    ('12.3 ms', '50 µs', '0 ms', '–')
     """
+    if found == 0:
+        return "0 ms"
     return figures.ns(found * 1e6 if found is not None else None)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
-from perf.load.results import LoadRun, StepResult, TenantResult
+from perf.load.results import LoadRun, SloResult, StepResult, TenantResult
 from perf.report import figures
 from perf.report.load import summary
 from perf.report.painting import Look, paint
@@ -41,8 +41,6 @@ def _head(run: LoadRun) -> Iterator[Part]:
         yield Line(run.note)
     yield Line(f"Against {run.target}; {summary.scenarios(run) or 'no scenario'}", Tone.QUIET)
     yield Line(summary.method(run), Tone.QUIET)
-    if summary.is_saturation(run):
-        yield Line(summary.SATURATION, Tone.UNSURE)
 
 
 def _objectives(run: LoadRun) -> Iterator[Part]:
@@ -50,14 +48,14 @@ def _objectives(run: LoadRun) -> Iterator[Part]:
         return
     yield Heading("Objectives")
     columns = (Column("verdict"), Column("objective"), Column("measured", may_shrink=True))
-    if not summary.is_sound(run):
-        yield table(columns, (("not judged", each.text, figures.UNKNOWN) for each in run.slos))
-        return
-    rows = (
-        (Cell(each.verdict.value, summary.TONE_OF_SLO[each.verdict]), each.text, each.measured)
-        for each in run.slos
-    )
-    yield table(columns, rows)
+    yield table(columns, (_objective(run, each) for each in run.slos))
+
+
+def _objective(run: LoadRun, found: SloResult) -> tuple[Cell | str, ...]:
+    if not summary.is_judged(run, found):
+        return summary.NOT_JUDGED, found.text, figures.UNKNOWN
+    tone = summary.TONE_OF_SLO[found.verdict]
+    return Cell(found.verdict.value, tone), found.text, found.measured
 
 
 def _latency(run: LoadRun) -> Iterator[Part]:
