@@ -16,7 +16,7 @@ from perf.report.formats import DocumentError, Format
 
 LAST: Final = "last"
 _SUFFIXES: Final = (".json", ".json.gz")
-_ID: Final = re.compile(r"\d{8}-\d{6}-[0-9a-f]{4}")  # what else lies there is no run
+ID: Final = re.compile(r"\d{8}-\d{6}-[0-9a-f]{4}")  # what else lies there is no run
 
 
 class NoSuchRun(LookupError):
@@ -66,7 +66,7 @@ class Shelf[R: Named]:
 
     def ids(self) -> list[str]:
         """The ids of all that are kept, the newest last."""
-        return sorted(x.stem for x in self.folder().glob("*.json") if _ID.fullmatch(x.stem))
+        return sorted(x.stem for x in self.folder().glob("*.json") if ID.fullmatch(x.stem))
 
     def load(self, name: str) -> R:
         """One by its id, the beginning of one, a file, or "last".
