@@ -202,11 +202,13 @@ def duration(start: str, end: str | None) -> str:
 
 
 def span(seconds: float) -> str:
-    """A length of time, to the second.
+    """A length of time, to the second; a dash for one without end.
 
     >>> span(90), span(7_200), span(0)
     ('1 min 30 s', '2 h', '0 s')
     """
+    if not math.isfinite(seconds):
+        return UNKNOWN
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     parts = ((hours, "h"), (minutes, "min"), (rest, "s"))

@@ -44,6 +44,7 @@ from perf.load.results import (
 )
 
 ID: Final = "20261127-091500-0a1b"
+TARGET: Final = "http://127.0.0.1:8000"
 SECONDS, WARMUP = 60, 10
 TENANTS: Final = ("acme", "globex", "initech", "umbrella", "hooli")
 STALL: Final = range(38, 41)  # a checkpoint, let us say
@@ -224,7 +225,7 @@ def sample_load(rate: float = 50.0) -> LoadRun:
         command="manage.py loadtest run tasks.mixed --rate 50/s --duration 60s --warmup 10s",
         started_at="2026-11-27T09:15:00+00:00",
         ended_at="2026-11-27T09:16:12+00:00",
-        target="http://127.0.0.1:8000",
+        target=TARGET,
         scenarios={"tasks.browse": 3.0, "tasks.board": 1.0},
         method=METHOD,
         environment=dict(ENVIRONMENT),

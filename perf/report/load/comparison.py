@@ -44,7 +44,10 @@ def to_markdown(found: LoadComparison) -> str:
     lines += [f"- ⚠️ {markdown.text(each)}" for each in found.complaints]
     if found.unlike or found.complaints:
         lines.append("")
-    body = ((markdown.code(row[0]), *row[1:]) for row in map(_row, found.differences))
+    body = (
+        (markdown.code(step), markdown.text(what), *rest)
+        for step, what, *rest in map(_row, found.differences)
+    )
     lines += markdown.rows(_HEADER, body, right=2)
     return "\n".join(lines) + "\n"
 

@@ -4,16 +4,18 @@ one HTML page.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from typing import Final
 
 from perf.load.results import CapacityPoint, CapacityResult, Quantile, SloVerdict
 from perf.report import figures, markdown, svg
 from perf.report.html_tables import badge, table
+from perf.report.load import marks
 from perf.report.load.html_tables import quantile, slo_badge
 from perf.report.load.summary import TONE_OF_SLO, milliseconds
 from perf.report.load.summary import quantile as quantile_text
-from perf.report.markup import Child, Markup, element, join
+from perf.report.markup import Child, Markup, element
 from perf.report.page import page
 from perf.report.painting import Look, paint
 from perf.report.parts import Cell, Column, Heading, Line, Part, Tone
@@ -25,7 +27,6 @@ PLAIN: Final = Look()
 LIMITED: Final = "rig-limited"
 _HEADER: Final = ("rate", "good answers", "p99", "verdict")
 _WAYS: Final = {SloVerdict.PASS: 2, SloVerdict.INCONCLUSIVE: 4, SloVerdict.FAIL: 1}
-_CAP: Final = 3.0
 
 
 def render(found: CapacityResult, look: Look = PLAIN) -> str:
@@ -138,13 +139,14 @@ def plot(key: str, found: CapacityResult) -> Markup | None:
         svg.path(
             [frame.at(each.rate, _p99(each).value_ms or 0.0) for each in points], "curve faint", 0
         ),
-        (_point(frame, each) for each in points),
+        (_mark(frame, each) for each in points),
         svg.end_labels(frame, _legend(frame, points)),
     )
 
 
 def _has_place(found: CapacityPoint) -> bool:
-    return bool(found.p99 and drawable(found.p99.value_ms) and not found.limited)
+    is_known = math.isfinite(found.rate) and found.rate >= 0 and not found.limited
+    return bool(is_known and found.p99 and drawable(found.p99.value_ms))
 
 
 def _p99(found: CapacityPoint) -> Quantile:
@@ -153,12 +155,7 @@ def _p99(found: CapacityPoint) -> Quantile:
 
 def _frame(points: Sequence[CapacityPoint]) -> Frame:
     right = WIDTH - svg.right_margin(_WAYS)
-    ends = (
-        value
-        for each in points
-        for value in (_p99(each).value_ms, _p99(each).low_ms, _p99(each).high_ms)
-    )
-    values = [each for each in ends if each is not None and drawable(each)]
+    values = [value for each in points for value in marks.ends(_p99(each))]
     x = linear_scale(0.0, max(each.rate for each in points) * 1.05, LEFT, right)
     return Frame(x, log_scale(values, HEIGHT - svg.BOTTOM, TOP))
 
@@ -175,15 +172,8 @@ def _holds(frame: Frame, found: CapacityResult) -> Markup:
     return svg.path([(x, frame.top), (x, frame.bottom)], "payoff", _WAYS[SloVerdict.PASS])
 
 
-def _point(frame: Frame, found: CapacityPoint) -> Markup:
-    p99, way = _p99(found), _WAYS[found.verdict]
-    x, y = frame.at(found.rate, p99.value_ms or 0.0)
-    mark = svg.markers([(x, y)], way)
-    if p99.low_ms is None or p99.high_ms is None or not drawable(p99.low_ms):
-        return mark
-    low, high = frame.y.at(p99.low_ms), frame.y.at(p99.high_ms)
-    caps = (svg.path([(x - _CAP, end), (x + _CAP, end)], "bar", way) for end in (low, high))
-    return join((svg.path([(x, low), (x, high)], "bar", way), caps, mark))
+def _mark(frame: Frame, found: CapacityPoint) -> Markup:
+    return marks.quantile(frame, found.rate, _p99(found), _WAYS[found.verdict], svg.MARKER)
 
 
 def _legend(frame: Frame, points: Sequence[CapacityPoint]) -> Iterator[Label]:

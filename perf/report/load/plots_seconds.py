@@ -7,7 +7,7 @@ from __future__ import annotations
 import math
 import statistics
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import accumulate, batched
 from typing import Final
 
@@ -46,7 +46,7 @@ class _Curve:
 
     @property
     def known(self) -> list[float]:
-        return [value for _, value in self.found if value is not None and math.isfinite(value)]
+        return [value for _, value in self.found if value is not None]
 
 
 def latency(key: str, run: LoadRun) -> Markup | None:
@@ -128,7 +128,7 @@ def _drawing(
     y_format: Callable[[float], str], least: float | None = None,
 ) -> Markup | None:  # fmt: skip
     """The picture; y is logarithmic, or from 0 to `least` or more."""
-    known = [each for each in curves if each.known]
+    known = [found for each in curves if (found := _placed(each, least is None)).known]
     frame = _frame(run, known, least)
     if frame is None:
         return None
@@ -145,10 +145,14 @@ def _drawing(
     )
 
 
+def _placed(curve: _Curve, is_log: bool) -> _Curve:
+    """The curve with a gap where a figure has no place."""
+    found = ((at, x if drawable(x) or (x == 0 and not is_log) else None) for at, x in curve.found)
+    return replace(curve, found=tuple(found))
+
+
 def _frame(run: LoadRun, curves: Sequence[_Curve], least: float | None) -> Frame | None:
     values = [value for each in curves for value in each.known]
-    if least is None:
-        values = [each for each in values if drawable(each)]
     if not values or not run.seconds:
         return None
     x = _seconds(run)
@@ -206,7 +210,7 @@ def _runs(frame: Frame, curve: _Curve) -> Iterator[list[Point]]:
     """The places of figures that are known one after the other."""
     run: list[Point] = []
     for at, value in curve.found:
-        if value is None or not (drawable(value) if frame.y.is_log else math.isfinite(value)):
+        if value is None:
             if run:
                 yield run
             run = []
@@ -217,7 +221,7 @@ def _runs(frame: Frame, curve: _Curve) -> Iterator[list[Point]]:
 
 
 def _label(frame: Frame, curve: _Curve) -> Label:
-    return Label(curve.name, frame.y.at(curve.known[-1] or frame.y.low), curve.way)
+    return Label(curve.name, frame.y.at(curve.known[-1]), curve.way)
 
 
 def _described(curve: _Curve, y_format: Callable[[float], str]) -> str:

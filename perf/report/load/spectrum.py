@@ -10,8 +10,9 @@ from dataclasses import dataclass
 from importlib.util import find_spec
 from typing import Final
 
-from perf.load.results import LoadRun, Quantile, Times
+from perf.load.results import LoadRun, Times
 from perf.report import figures, svg
+from perf.report.load import marks
 from perf.report.load.summary import milliseconds, quantile, quantile_name
 from perf.report.markup import Markup, join
 from perf.report.scales import drawable, log_scale
@@ -19,7 +20,6 @@ from perf.report.svg import HEIGHT, LEFT, LINE, TOP, WIDTH, Frame, Label, Point
 
 STEPS: Final = 5  # as there are colours
 CERTAIN: Final = 10  # samples above a percentile, below which it is chance
-_CAP: Final = 3.0
 _NEAR: Final = 0.5  # pixels: what is nearer is not drawn
 _LEAST_MS: Final = 0.001  # a logarithm has no place for 0
 
@@ -77,8 +77,8 @@ def _recorded(times: Times) -> Iterator[Point]:
 
 def _known(times: Times) -> Iterator[Point]:
     for each in times.quantiles:
-        if each.value_ms is not None and each.q < 1:
-            yield 1 / (1 - each.q), max(each.value_ms, _LEAST_MS)
+        if each.value_ms is not None and 0 <= each.q < 1 and drawable(each.value_ms):
+            yield 1 / (1 - each.q), each.value_ms
 
 
 def _drawing(key: str, title: str, found: Sequence[tuple[str, Times]]) -> Markup | None:
@@ -101,7 +101,7 @@ def _drawing(key: str, title: str, found: Sequence[tuple[str, Times]]) -> Markup
 
 def _frame(curves: Sequence[_Curve]) -> Frame:
     right = WIDTH - svg.right_margin(each.name for each in curves)
-    values = [value for each in curves for _, value in each.points if drawable(value)]
+    values = [value for each in curves for _, value in each.points]
     most = max(10.0, *(x for each in curves for x, _ in each.points))
     x = log_scale([1.0, most], LEFT, right, room=0.0)
     return Frame(x, log_scale(values, HEIGHT - svg.BOTTOM, TOP))
@@ -129,20 +129,10 @@ def _thinned(frame: Frame, curve: _Curve) -> list[Point]:
     return kept
 
 
-def _intervals(frame: Frame, curve: _Curve) -> Markup:
-    return join(_interval(frame, each, curve.way) for each in curve.times.quantiles)
-
-
-def _interval(frame: Frame, found: Quantile, way: int) -> Markup:
-    if found.value_ms is None or not drawable(found.value_ms):
-        return Markup()
-    x, y = frame.at(1 / (1 - found.q), found.value_ms)
-    mark = svg.markers([(x, y)], way, size=3.0)
-    if found.low_ms is None or found.high_ms is None or not drawable(found.low_ms):
-        return mark
-    low, high = frame.y.at(found.low_ms), frame.y.at(found.high_ms)
-    caps = (svg.path([(x - _CAP, end), (x + _CAP, end)], "bar", way) for end in (low, high))
-    return join((svg.path([(x, low), (x, high)], "bar", way), caps, mark))
+def _intervals(frame: Frame, curve: _Curve) -> Iterator[Markup]:
+    for each in curve.times.quantiles:
+        if 0 <= each.q < 1:
+            yield marks.quantile(frame, 1 / (1 - each.q), each, curve.way, 3.0)
 
 
 def _label(frame: Frame, curve: _Curve) -> Label:
