@@ -6,6 +6,7 @@ Nothing here was measured; the numbers only have to look like it, and be the sam
 from __future__ import annotations
 
 import dataclasses
+import functools
 import math
 import random
 from collections import Counter, defaultdict
@@ -214,6 +215,7 @@ def server_side() -> ServerSide:
     )
 
 
+@functools.cache
 def sample_load(rate: float = 50.0) -> LoadRun:
     """A sound run of an open model, whose objectives hold."""
     found = _calls(rate)

@@ -185,7 +185,8 @@ def test_the_spectrum_holds_all_samples_to_the_last():
     points = spectrum.points(latency)
 
     assert points[0][0] == 1
-    assert points[-1] == (latency.count, pytest.approx(latency.max_ms, rel=1e-3))
+    assert points[-1][0] == latency.count
+    assert points[-1][1] == pytest.approx(latency.max_ms, rel=1e-3)
     assert [x for x, _ in points] == sorted(x for x, _ in points)
     for found in latency.quantiles:
         if found.value_ms is not None:
@@ -217,7 +218,8 @@ def test_of_a_long_run_several_seconds_are_one_point_and_the_slowest_is_kept():
 
     assert plots_seconds.together(run) == 6
     assert drawn is not None
-    assert drawn.count("L") < 3 * plots_seconds.MOST
+    curves = re.findall(r'd="([^"]+)" class="curve', drawn)
+    assert [each.count("L") for each in curves] == [599] * 3
     assert "max: from 30 ms to 9 s, 30 ms at last" in drawn
     assert "minutes" in drawn
     assert "failures: from 0 to 2, 0 at last" in (plots_seconds.failures("b", run) or "")
@@ -225,9 +227,9 @@ def test_of_a_long_run_several_seconds_are_one_point_and_the_slowest_is_kept():
 
 def test_seconds_without_an_answer_are_a_gap():
     run = sample_load.sample_load()
-    silent = dict.fromkeys(("p50_ms", "p95_ms", "max_ms", "lag_max_ms"))
     seconds = tuple(
-        dataclasses.replace(each, **silent) if 20 <= each.at < 30 else each for each in run.seconds
+        dataclasses.replace(each, lag_max_ms=None) if 20 <= each.at < 30 else each
+        for each in run.seconds
     )
     whole = plots_seconds.lag("a", run) or ""
     gap = plots_seconds.lag("a", dataclasses.replace(run, seconds=seconds)) or ""
@@ -271,7 +273,7 @@ def made(kind: Any, **given: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
     """Any value of a type of results; `given` are its fields that can't be just anything."""
     if kind in PLAIN:
         return PLAIN[kind]
-    if dataclasses.is_dataclass(kind):
+    if isinstance(kind, type) and dataclasses.is_dataclass(kind):
         hints = get_type_hints(kind)
         return st.builds(kind, **{name: made(each) for name, each in hints.items()} | given)
     if isinstance(kind, type) and issubclass(kind, Enum):
@@ -280,7 +282,7 @@ def made(kind: Any, **given: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
         return st.lists(made(get_args(kind)[0]), max_size=3).map(tuple)
     if get_origin(kind) is dict:
         return st.dictionaries(*map(made, get_args(kind)), max_size=3)
-    return st.one_of(map(made, get_args(kind)))  # a union
+    return st.one_of(*[made(each) for each in get_args(kind)])  # a union
 
 
 PLAIN: dict[Any, st.SearchStrategy[Any]] = {
