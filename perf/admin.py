@@ -1,23 +1,30 @@
-"""Runs of the lab and looks at the database in the admin. Nothing can be changed here."""
+"""Runs of the lab and looks at the database in the admin.
+
+Nothing can be changed here; but for a statement that is cancelled, which is recorded.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Collection
 from typing import Any
 
+import psycopg
 from django.contrib import admin
 from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpRequest, HttpResponse
-from django.shortcuts import render
+from django.shortcuts import redirect, render
 from django.urls import URLPattern, path
 from django.utils.csp import CSP
 from django.views.decorators.clickjacking import xframe_options_sameorigin
 from django.views.decorators.csp import csp_override
 
 from perf import listed, looks
+from perf.forms import CancelForm, SessionForm
 from perf.kept import NoSuchRun
 from perf.looks import PAGES
 from perf.models import BenchmarkRun, LoadTestRun, PgstatAction, StatisticsSnapshot
+from perf.pgstat import cancelling
+from perf.pgstat.server import Server, connected
 from perf.report import figures, html
 from perf.report.formats import DocumentError
 from perf.report.load import html as load_html
@@ -250,6 +257,67 @@ class PgstatActionAdmin(ReadByTheFewAdmin):
 
     list_display = ("at", "who", "pid", "role", "application", "outcome", "reason")
     ordering = ("-at",)
+    change_list_template = "admin/perf/pgstataction/change_list.html"
+
+    def get_urls(self) -> list[URLPattern]:
+        view = self.admin_site.admin_view(self.cancel)
+        return [path("cancel/", view, name="perf_cancel"), *super().get_urls()]
+
+    def cancel(self, request: HttpRequest) -> HttpResponse:
+        """Ask which session, show what it runs, ask why, cancel it.
+
+        Raises `Http404` for whoever may not know that this is here.
+        """
+        if not self.has_view_permission(request):
+            raise Http404
+        try:
+            with connected() as server:
+                if request.method == "POST":
+                    return self._cancelled(request, server)
+                return self._shown(request, server)
+        except psycopg.Error as error:
+            return self._asked(request, SessionForm(), f"PostgreSQL gave no answer: {error}")
+
+    def _shown(self, request: HttpRequest, server: Server) -> HttpResponse:
+        form = SessionForm(request.GET or None)
+        if not form.is_valid():
+            return self._asked(request, form)
+        try:
+            found = cancelling.target(server, form.cleaned_data["pid"])
+        except cancelling.Refused as refusal:
+            return self._asked(request, form, str(refusal))
+        return self._asked(request, CancelForm.of(found), target=found)
+
+    def _cancelled(self, request: HttpRequest, server: Server) -> HttpResponse:
+        form = CancelForm(request.POST)
+        if not form.is_valid():
+            return self._asked(request, form)
+        pid, reason = form.cleaned_data["pid"], form.cleaned_data["reason"]
+        who = request.user.get_username()
+        try:
+            cancelling.cancel(server, pid, who=who, reason=reason, agreed=form.agreed)
+        except cancelling.Refused as refusal:
+            return self._asked(request, SessionForm(initial={"pid": pid}), str(refusal))
+        self.message_user(request, f"The statement of session {pid} was cancelled.")
+        return redirect("admin:perf_pgstataction_changelist")
+
+    def _asked(
+        self,
+        request: HttpRequest,
+        form: SessionForm | CancelForm,
+        refusal: str = "",
+        target: cancelling.Target | None = None,
+    ) -> HttpResponse:
+        context = {
+            **self.admin_site.each_context(request),
+            "title": "Cancel a statement",
+            "opts": self.opts,
+            "form": form,
+            "method": "post" if isinstance(form, CancelForm) else "get",
+            "refusal": refusal,
+            "target": target,
+        }
+        return render(request, "admin/perf/pgstataction/cancel.html", context)
 
 
 @csp_override(_PAGE_CSP)

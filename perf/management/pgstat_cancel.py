@@ -12,7 +12,7 @@ from django.db import DEFAULT_DB_ALIAS
 
 from perf.management.arguments import between
 from perf.management.subcommands import REFUSED
-from perf.pgstat.cancelling import Refused, Target, cancel, target
+from perf.pgstat.cancelling import Refused, Started, Target, cancel, target
 from perf.pgstat.server import connected
 
 _MOST: Final = 2**31 - 1
@@ -46,15 +46,15 @@ def run(options: dict[str, Any], stdout: Any) -> int:
     pid, reason = options["pid"], options["reason"]
     with connected(alias=options["database"]) as server:
         try:
-            shown = None if options["yes"] else _agreed(target(server, pid), stdout)
-            done = cancel(server, pid, who=_who(), reason=reason, shown=shown)
+            agreed = None if options["yes"] else _agreed(target(server, pid), stdout)
+            done = cancel(server, pid, who=_who(), reason=reason, agreed=agreed)
         except Refused as error:
             raise CommandError(str(error), returncode=REFUSED) from error
     stdout.write(f"Cancelled what session {pid} ran: {done.query}")
     return 0
 
 
-def _agreed(found: Target, stdout: Any) -> Target:
+def _agreed(found: Target, stdout: Any) -> Started:
     """What somebody on a terminal has agreed to. Raises `Refused`."""
     if not sys.stdin.isatty():
         raise Refused("Nobody is there to be asked: say --yes.")
@@ -66,7 +66,7 @@ def _agreed(found: Target, stdout: Any) -> Target:
         answer = ""
     if answer.strip().lower() not in ("y", "yes"):
         raise Refused("It was not agreed to.")
-    return found
+    return found.started
 
 
 def _who() -> str:

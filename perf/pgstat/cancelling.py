@@ -6,7 +6,7 @@ not offered: it loses what a program believes to have.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any, Final
 
@@ -44,6 +44,14 @@ class _Gone(Exception):
 
 
 @dataclass(frozen=True, slots=True)
+class Started:
+    """Which session of a process id, and which of its statements: ids are used again."""
+
+    backend_start: datetime
+    query_start: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class Target:
     """A session and the statement that it runs, to be shown before it is cancelled."""
 
@@ -52,8 +60,7 @@ class Target:
     application: str
     query: str
     query_s: float
-    backend_start: datetime
-    query_start: datetime
+    started: Started
 
 
 def target(server: Server, pid: int) -> Target:
@@ -80,8 +87,7 @@ def _allowed(found: dict[str, Any], server: Server) -> Target:
         application=found["application"],
         query=redacted(found["query"]) or "",
         query_s=found["query_s"],
-        backend_start=found["backend_start"],
-        query_start=found["query_start"],
+        started=Started(found["backend_start"], found["query_start"]),
     )
 
 
@@ -102,9 +108,9 @@ def _objection(found: dict[str, Any], server: Server) -> str | None:
 
 
 def cancel(
-    server: Server, pid: int, *, who: str, reason: str, shown: Target | None = None
+    server: Server, pid: int, *, who: str, reason: str, agreed: Started | None = None
 ) -> PgstatAction:
-    """Cancel what a session runs, for a reason; `shown` is the statement that was agreed to.
+    """Cancel what a session runs, for a reason; `agreed` is the statement that was agreed to.
 
     Three statements, one of them the record's. Raises `Refused`, also where the session has gone on
     meanwhile or this role may not; that is recorded as well, but for a reason that is missing.
@@ -119,7 +125,7 @@ def cancel(
         found = _session(server, pid)
         _describe(record, found)
         now = _allowed(found, server)
-        return _cancelled(server, shown or now, record)
+        return _cancelled(server, agreed or now.started, record)
     except Refused as error:
         record.outcome, record.refusal = PgstatAction.Outcome.REFUSED, str(error)
         record.save(force_insert=True)
@@ -132,25 +138,24 @@ def _describe(record: PgstatAction, found: dict[str, Any]) -> None:
         record.query = redacted(found["query"]) or ""
 
 
-def _cancelled(server: Server, found: Target, record: PgstatAction) -> PgstatAction:
+def _cancelled(server: Server, started: Started, record: PgstatAction) -> PgstatAction:
     """Nothing is cancelled that can't be recorded: the record comes first, and goes if it fails."""
     record.outcome = PgstatAction.Outcome.CANCELLED
     try:
         with transaction.atomic():
             record.save(force_insert=True)
-            if not _sent(server, found):
+            if not _sent(server, record.pid, started):
                 raise _Gone
     except _Gone as error:
         record.pk = None
-        raise Refused(f"Session {found.pid} has gone on to something else.") from error
+        raise Refused(f"Session {record.pid} has gone on to something else.") from error
     except psycopg.errors.InsufficientPrivilege as error:
         record.pk = None
         raise Refused(
-            f"This role may not cancel what {found.role} runs: it takes pg_signal_backend."
+            f"This role may not cancel what {record.role} runs: it takes pg_signal_backend."
         ) from error
     return record
 
 
-def _sent(server: Server, found: Target) -> bool:
-    times = {"backend_start": found.backend_start, "query_start": found.query_start}
-    return bool(server.value(_CANCEL, {"pid": found.pid, **times}))
+def _sent(server: Server, pid: int, started: Started) -> bool:
+    return bool(server.value(_CANCEL, {"pid": pid, **asdict(started)}))

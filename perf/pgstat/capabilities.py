@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final
+from zlib import crc32
 
 import psycopg
 from psycopg import sql
@@ -103,10 +104,18 @@ def probe(server: Server) -> Capabilities:
 
 
 def _system_id(server: Server) -> str | None:
+    """Whose counters they are. A standby has the identifier of its primary, and its own counts."""
     try:
-        return str(server.value("SELECT system_identifier FROM pg_control_system()"))
+        found = server.row(
+            "SELECT system_identifier::text AS id, pg_is_in_recovery() AS in_recovery,"
+            " concat_ws(' ', inet_server_addr(), inet_server_port(),"
+            " current_setting('cluster_name')) AS place FROM pg_control_system()"
+        )
     except psycopg.Error:
         return None  # for some hosted servers nobody may ask
+    if not found["in_recovery"]:
+        return str(found["id"])
+    return f"{found['id']} standby {crc32(found['place'].encode()):08x}"
 
 
 def _statements(server: Server) -> tuple[str | None, str | None]:

@@ -58,7 +58,7 @@ class Column:
     """A column of a report. `source` is a view's column or a formula of such.
 
     `unit` is one of bytes, bytes/s, bytes/day, blocks, rows, rows/scan, ms, s, calls, calls/s,
-    1 (a share of one), %, count, xids, time (UTC, ISO 8601), sql, lines and text.
+    1 (a share of one), %, count, id, xids, time (UTC, ISO 8601), sql, lines and text.
     """
 
     key: str

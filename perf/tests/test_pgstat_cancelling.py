@@ -184,7 +184,7 @@ def test_a_session_that_has_gone_on_meanwhile_is_left_alone(live, person):
         session = next(each for each in live.sessions if each.info.backend_pid == pid)
         with running(session, "SELECT pg_sleep(601)"):
             wait_for(lambda: runs(live, pid))
-            refused(live, pid, "has gone on to something else", shown=shown)
+            refused(live, pid, "has gone on to something else", agreed=shown.started)
             assert runs(live, pid)
 
 

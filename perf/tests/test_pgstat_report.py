@@ -26,7 +26,7 @@ from perf.pgstat.results import (
     Status,
     Window,
 )
-from perf.report.database import documents, html, markdown, text
+from perf.report.database import documents, html, markdown, text, values
 from perf.report.painting import Look
 
 NASTY = "<script>alert(1)</script> | `x` @everybody \x1b[31m"
@@ -130,6 +130,15 @@ def test_health_tells_evidence_and_what_mends_it():
     ):
         assert each in told
     assert "scans" not in told  # it is not known
+
+
+def test_a_number_that_is_a_name_has_no_commas():
+    finding = replace(
+        DOCUMENT.findings[0], evidence={"pid": 12_345, "rows": 12_345, "is_own": False, "age": None}
+    )
+
+    assert values.evidence(finding) == ["pid 12345", "rows 12,345", "is_own no"]
+    assert values.value(12_345, "id") == "12345"
 
 
 def test_nothing_in_a_name_is_markup():

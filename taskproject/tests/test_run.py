@@ -209,13 +209,14 @@ def test_killed_backends_are_not_noticed_by_the_next_request(service: LocalServi
     urls = embedded.urls(service.instance)
     assert urls
     with psycopg.connect(urls.superuser, autocommit=True) as connection:
-        killed = connection.execute(
-            "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity"
+        # Until each is gone: on a busy machine a request may else begin before the signal is there.
+        ended = connection.execute(
+            "SELECT pg_terminate_backend(pid, 10_000) FROM pg_stat_activity"
             " WHERE usename = 'tasks_app'"
-        ).fetchone()
+        ).fetchall()
 
-    assert killed
-    assert killed[0] >= 1
+    assert len(ended) >= 1
+    assert all(each for (each,) in ended)
     assert [service.tasks()[0] for _ in range(4)] == [200] * 4
 
 

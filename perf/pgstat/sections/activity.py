@@ -110,7 +110,7 @@ SECTION: Final = Section(
     "Sessions",
     "What the clients of this database do now. PostgreSQL's own processes are left out.",
     (
-        Column("pid", "count", Kind.LABEL, "process", "pg_stat_activity.pid"),
+        Column("pid", "id", Kind.LABEL, "process", "pg_stat_activity.pid"),
         Column("role", "text", Kind.LABEL, "role", "usename"),
         Column("application", "text", Kind.LABEL, "application", "application_name"),
         Column("client", "text", Kind.LABEL, "client", "client_addr, none for a local socket"),

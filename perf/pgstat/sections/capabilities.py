@@ -167,7 +167,7 @@ def _find(reading: Reading, rows: Sequence[Row]) -> Iterator[Finding]:
                 Severity.INFO,
                 f"{row['name']}: {row['value']}. With it {row['why']}.",
                 place=Place(name=str(row["name"])),
-                evidence=row,
+                evidence={"value": found["value"]},
                 fix=Fix(sql=found["remedy"]),
             )
 

@@ -85,7 +85,7 @@ SECTION: Final = Section(
     "TABLE, keeps waiting who comes after it.",
     (
         Column("depth", "count", Kind.LABEL, "how far below", "pg_blocking_pids"),
-        Column("pid", "count", Kind.LABEL, "process", "pg_locks.pid"),
+        Column("pid", "id", Kind.LABEL, "process", "pg_locks.pid"),
         Column("root_pid", "count", Kind.LABEL, "who waits for nobody", "pg_blocking_pids"),
         Column("blocked_by", "text", Kind.LABEL, "waits for", "pg_blocking_pids"),
         Column("victims", "count", Kind.GAUGE, "wait for it", "pg_blocking_pids, all the way"),

@@ -94,18 +94,14 @@ def _finding(finding: Finding) -> Iterator[Child]:
     if finding.place.model:
         where = f"{finding.place.model}, {finding.place.file or 'no file'}"
         yield element("p", element("code", where), class_="sub")
-    yield element("p", _evidence(finding), class_="sub")
+    rests_on = [*values.evidence(finding), f"confidence {finding.confidence}"]
+    yield element("p", "; ".join(rests_on), class_="sub")
     yield _list(finding.caveats)
     if fix := finding.fix:
         for name, told in (("SQL", fix.sql), ("Undo", fix.undo_sql), ("Django", fix.django)):
             if told:
                 yield element("h4", name)
                 yield element("div", element("pre", told, tabindex="0"), class_="wide")
-
-
-def _evidence(finding: Finding) -> str:
-    told = [f"{name} {value}" for name, value in finding.evidence.items() if value is not None]
-    return "; ".join([*told, f"confidence {finding.confidence}"])
 
 
 def _checks(checks: Iterable[CheckResult]) -> Iterator[Child]:

@@ -42,9 +42,8 @@ def _finding(finding: Finding) -> Iterator[str]:
     yield ""
     if finding.place.model:
         yield f"- Model: {code(finding.place.model)}, {code(finding.place.file or 'no file')}"
-    for name, value in finding.evidence.items():
-        if value is not None:
-            yield f"- {text(name)}: {text(str(value))}"
+    for rests_on in values.evidence(finding):
+        yield f"- {text(rests_on)}"
     yield f"- Confidence: {finding.confidence}"
     for caveat in finding.caveats:
         yield f"- But: {text(caveat)}"

@@ -235,13 +235,8 @@ def _finding(finding: Finding) -> Iterator[Part]:
     yield Line(finding.what, values.TONE_OF_SEVERITY[finding.severity])
     if finding.place.model:
         yield Line(f"{finding.place.model}, {finding.place.file or 'no file'}", key="model")
-    told = ", ".join(
-        f"{name} {value:,}" if isinstance(value, int) else f"{name} {value}"
-        for name, value in finding.evidence.items()
-        if value is not None
-    )
-    if told:
-        yield Line(told, Tone.QUIET, key="evidence")
+    if told := values.evidence(finding):
+        yield Line(", ".join(told), Tone.QUIET, key="evidence")
     yield Line(finding.confidence, Tone.QUIET, key="confidence")
     for caveat in finding.caveats:
         yield Line(caveat, Tone.UNSURE, key="but")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from perf.pgstat.results import CheckResult, Severity, Status, Window
+from perf.pgstat.results import CheckResult, Finding, Severity, Status, Window
 from perf.report import figures
 from perf.report.parts import Tone
 
@@ -21,6 +21,7 @@ TONE_OF_SEVERITY: Final = {
     Severity.INFO: Tone.SAME,
 }
 _MINUTE, _HOUR, _DAY = 60, 3_600, 86_400
+_IDS: Final = ("pid", "queryid")
 _WHOLE: Final = ("count", "rows", "calls", "blocks", "xids")
 
 
@@ -41,6 +42,14 @@ def value(found: Any, unit: str) -> str:
     return _number(found, unit)
 
 
+def evidence(finding: Finding) -> list[str]:
+    """What a finding rests on, as texts: each with its name, which ends with its unit."""
+    known = {name: each for name, each in finding.evidence.items() if each is not None}
+    return [
+        f"{name} {value(each, 'id' if name in _IDS else 'count')}" for name, each in known.items()
+    ]
+
+
 def _number(found: float, unit: str) -> str:
     match unit:
         case "1":
@@ -58,6 +67,8 @@ def _number(found: float, unit: str) -> str:
             return duration(found)
         case "ms":
             return figures.ns(found * 1e6)
+        case "id":
+            return str(found)
         case _ if unit in _WHOLE and float(found).is_integer():
             return f"{int(found):,}"
     return figures.number(found)
