@@ -172,7 +172,7 @@ class Second:
 class ProcessUse:
     """A process, or several of one kind, over the measured part."""
 
-    name: str  # "loader", "server", "postgres", "redis"
+    name: str  # "loader", "server", "postgres", "redis"; "others" is all else on the machine
     cpu_share: float  # of one processor: 1.5 is one and a half
     rss_bytes: int  # at the end
     by_second: tuple[float, ...] = ()  # cpu_share
@@ -203,6 +203,7 @@ class ServerSide:
     database: dict[str, float] = field(default_factory=dict)  # deltas of pg_stat_database
     io: tuple[Share, ...] = ()
     redis: tuple[Share, ...] = ()  # of the time in commands
+    redis_counts: dict[str, float] = field(default_factory=dict)  # hits, misses, bytes at the end
     timing: dict[str, float] = field(default_factory=dict)  # ms
     skipped: tuple[str, ...] = ()
     sentence: str = ""  # where the time went

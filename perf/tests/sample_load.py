@@ -209,8 +209,9 @@ def server_side() -> ServerSide:
         database={"xact_commit": 14_212.0, "blks_hit": 912_344.0, "blks_read": 812.0},
         io=(Share("client backend: relation: reads", 0.6, 812, 91.5),),
         redis=(Share("GET", 0.62, 7_204, 41.2), Share("SET", 0.38, 1_988, 25.1)),
+        redis_counts={"keyspace_hits": 6_880.0, "used_memory": 14_680_064.0},
         timing={"db": 4.1, "total": 11.9, "cache": 0.3},
-        skipped=("pg_stat_io: PostgreSQL 15 has none",),
+        skipped=("pg_stat_io: PostgreSQL 15 has none.",),
         sentence="71 % of the service time is the server, 24 % is PostgreSQL.",
     )
 

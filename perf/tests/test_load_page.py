@@ -19,6 +19,7 @@ from perf.load.results import (
     Quantile,
     Second,
     ServerSide,
+    Share,
     Stage,
 )
 from perf.report.formats import DocumentError
@@ -212,7 +213,7 @@ def test_of_a_long_run_several_seconds_are_one_point_and_the_slowest_is_kept():
     calm = Second(0, 50, 50, 0, 1, 10.0, 20.0, 30.0, 1.0)
     seconds = [dataclasses.replace(calm, at=at) for at in range(3_600)]
     seconds[1_234] = dataclasses.replace(seconds[1_234], max_ms=9_000.0, failed=12)
-    run = dataclasses.replace(sample_load.closed_load(), seconds=tuple(seconds))
+    run = dataclasses.replace(sample_load.closed_load(), seconds=tuple(seconds), measured_s=3_600.0)
 
     drawn = plots_seconds.latency("a", run)
 
@@ -236,6 +237,31 @@ def test_seconds_without_an_answer_are_a_gap():
 
     assert whole.count('class="curve way0"') == 1
     assert gap.count('class="curve way0"') == 2
+
+
+def test_seconds_after_the_measured_part_are_not_drawn():
+    run = sample_load.sample_load()
+    late = Second(60, 0, 3, 0, 0, None, None, None, None)
+    longer = dataclasses.replace(run, seconds=(*run.seconds, late))
+
+    assert plots_seconds.rate("a", longer) == plots_seconds.rate("a", run)
+
+
+def test_of_many_statements_the_dearest_stand_open_and_all_are_folded():
+    run = sample_load.sample_load()
+    many = tuple(Share(f"SELECT {at}", 0.1 - at / 100, at + 1) for at in range(8))
+    text = html.render(dataclasses.replace(run, server=ServerSide(statements=many)))
+    shown, folded = text.split("<details>")
+
+    assert ("SELECT 4" in shown, "SELECT 5" in shown) == (True, False)
+    assert "All 8 statements" in folded
+    assert "SELECT 7" in folded
+
+
+def test_a_percentile_that_no_step_has_takes_no_column():
+    text = Page(html.render(sample_load.closed_load())).text
+
+    assert "step requests failed p50 p95 max p50 of service time what failed" in text
 
 
 def test_a_line_stands_where_a_stage_ends_but_not_at_the_end():

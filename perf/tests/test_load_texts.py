@@ -114,6 +114,23 @@ def test_tenants_stand_with_the_slowest_first():
     assert text.index("hooli     ") < text.index("globex ") < text.index("umbrella ")
 
 
+def test_of_many_tenants_those_with_too_few_requests_are_only_counted():
+    run = sample_load.sample_load()
+    few = dataclasses.replace(run.tenants[0], tenant="meagre", latency=sample_load.times([1]))
+    text = terminal.render(dataclasses.replace(run, tenants=(few, few, *run.tenants)))
+
+    assert "meagre" not in text
+    assert "2 others, quicker or with too few requests." in text
+
+
+def test_a_single_step_is_not_told_twice():
+    run = sample_load.closed_load()
+    text = terminal.render(dataclasses.replace(run, steps=run.steps[:1]))
+
+    assert "\nlist " in text
+    assert "\nall " not in text
+
+
 def method(model, *stages, **changes):
     """A method without warm-up and pauses."""
     plain = {"think_s": 0, "warmup_s": 0, "arrivals": Arrivals.CONSTANT, "workers": 1, "seed": 1}
@@ -146,9 +163,10 @@ def test_the_loader_says_how_late_it_was_and_what_it_can():
     run = dataclasses.replace(sample_load.sample_load(), rig=Rig(2_900.0, 0.17, 1.6))
 
     assert summary.loader(run) == (
-        "Requests were sent 244 µs late at p50, 1.57 ms at p99; the busiest worker used 17% of a "
-        "processor; a worker can make 2,900 calls a second of a server that does nothing."
+        "Requests were sent late by 244 µs at p50, 1.57 ms at p99; the busiest worker used 17% of "
+        "a processor; a worker can make 2,900 calls a second of a server that does nothing."
     )
+    assert summary.loader(sample_load.closed_load()) == "Requests were sent late by 243 µs at p50."
     assert summary.loader(sample_load.empty_load()) == "Nothing was sent."
 
 

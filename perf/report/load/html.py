@@ -202,7 +202,7 @@ def _servers(run: LoadRun) -> Iterator[Child]:
         yield element("p", run.server.sentence, class_="lead")
     yield element("div", tables.servers(run), class_="plots")
     yield tables.statements(run)
-    skipped = [element("li", f"Not looked at: {each}.") for each in run.server.skipped]
+    skipped = [element("li", f"Not looked at: {each}") for each in run.server.skipped]
     if skipped:
         yield element("ul", skipped, class_="unsure")
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 
 from perf.load.results import (
@@ -13,6 +13,7 @@ from perf.load.results import (
     SloVerdict,
     StepResult,
     TenantResult,
+    Times,
 )
 from perf.report import figures
 from perf.report.html_tables import badge, table
@@ -22,6 +23,8 @@ from perf.report.parts import Tone
 
 _SIGNS: Final = {SloVerdict.PASS: "✓", SloVerdict.FAIL: "✕", SloVerdict.INCONCLUSIVE: "?"}
 _OF_STEPS: Final = (0.5, 0.95, 0.99, 0.999)
+_ALWAYS: Final = (0.5, 0.95)
+_FEW: Final = 5
 
 
 def slo_badge(found: SloVerdict) -> Markup:
@@ -70,18 +73,25 @@ def _small(text: str) -> Markup | None:
 
 
 def steps(run: LoadRun) -> Markup:
-    """All steps, and all of them together."""
-    names = map(summary.quantile_name, _OF_STEPS)
+    """All steps, and all of them together; percentiles that any of them has."""
+    found = summary.steps(run)
+    shown = [q for q in _OF_STEPS if q in _ALWAYS or any(_has(each.latency, q) for each in found)]
+    names = map(summary.quantile_name, shown)
     header = ("step", "requests", "failed", *names, "max", "p50 of service time", "what failed")
-    return table("Latency of each step", header, map(_step, (*run.steps, run.total)))
+    return table("Latency of each step", header, (_step(each, shown) for each in found))
 
 
-def _step(found: StepResult) -> tuple[Child, ...]:
+def _has(times: Times, q: float) -> bool:
+    found = times.at(q)
+    return found is not None and found.value_ms is not None
+
+
+def _step(found: StepResult, shown: Sequence[float]) -> tuple[Child, ...]:
     return (
         element("code", found.name) if found.name else summary.ALL,
         figures.count(found.requests),
         failed(found.failure_rate),
-        *(quantile(found.latency.at(q)) for q in _OF_STEPS),
+        *(quantile(found.latency.at(q)) for q in shown),
         summary.milliseconds(found.latency.max_ms),
         summary.value(found.service, 0.5),
         element("span", summary.failures(found.failures), class_="wrap"),
@@ -114,10 +124,14 @@ def _tenant(found: TenantResult) -> tuple[Child, ...]:
 # The servers
 
 
-def statements(run: LoadRun) -> Markup | None:
-    """The dearest statements."""
+def statements(run: LoadRun) -> Iterator[Markup | None]:
+    """The dearest statements, and all of them folded away."""
+    found = run.server.statements
     caption = "Statements, by their share of the time in PostgreSQL"
-    return _shares(caption, "calls", run.server.statements)
+    yield _shares(caption, "calls", found[:_FEW])
+    if len(found) > _FEW:
+        title = f"All {figures.count(len(found))} statements"
+        yield element("details", element("summary", title), _shares(title, "calls", found))
 
 
 def servers(run: LoadRun) -> Iterator[Markup | None]:
@@ -128,9 +142,22 @@ def servers(run: LoadRun) -> Iterator[Markup | None]:
     yield _shares("What backends did or waited for; CPU is no wait", "samples", side.waits)
     yield _shares("Input and output of PostgreSQL", "times", side.io)
     yield _shares("Commands of Redis, by their share of its time", "calls", side.redis)
-    if side.database:
-        body = ((name, figures.number(each)) for name, each in side.database.items())
-        yield table("The database meanwhile", ("counter", "grew by"), body)
+    yield _counts("What pg_stat_database counted; what was 0 is left out", side.database)
+    yield _counts(
+        "What Redis counted, and its memory at the end; what was 0 is left out", side.redis_counts
+    )
+
+
+def _counts(caption: str, found: Mapping[str, float]) -> Markup | None:
+    body = [(name, _count(name, each)) for name, each in found.items() if each]
+    return table(caption, ("figure", "value"), body) if body else None
+
+
+def _count(name: str, found: float) -> str:
+    """A number; of memory, that of bytes."""
+    if "memory" in name or name.endswith("_bytes"):
+        return figures.size_bytes(found)
+    return figures.number(found)
 
 
 def _processes(run: LoadRun) -> Markup | None:
@@ -161,7 +188,8 @@ def _shares(caption: str, of: str, found: Sequence[Share]) -> Markup | None:
     """Columns that would be empty are left out."""
     if not found:
         return None
-    header, columns = ["", "share"], [[each.name for each in found]]
+    header: list[Child] = ["", "share"]
+    columns: list[list[Child]] = [list(map(_name, found))]
     columns.append([figures.percent(each.share) for each in found])
     if any(each.count for each in found):
         header.append(of)
@@ -173,3 +201,7 @@ def _shares(caption: str, of: str, found: Sequence[Share]) -> Markup | None:
         header.append("note")
         columns.append([each.note for each in found])
     return table(caption, header, zip(*columns, strict=True), words=True)
+
+
+def _name(found: Share) -> Child:
+    return element("span", found.name, class_="statement")

@@ -53,7 +53,7 @@ def _objective(run: LoadRun, found: SloResult) -> tuple[str, ...]:
 def _latency(run: LoadRun) -> Iterator[str]:
     names = map(summary.quantile_name, SHOWN)
     header = ("step", "requests", "failed", *names, "max")
-    yield from rows(header, map(_step, (*run.steps, run.total)))
+    yield from rows(header, map(_step, summary.steps(run)))
     yield f"\nFailures: {summary.failures(run.total.failures)}."
 
 

@@ -72,7 +72,7 @@ def in_flight(key: str, run: LoadRun) -> Markup | None:
 
 def failures(key: str, run: LoadRun) -> Markup | None:
     """Failures but for 429; no picture where there was none."""
-    if not any(each.failed for each in run.seconds):
+    if not any(each.failed for each in shown(run)):
         return None
     curves = _fields(run, {"failures": "failed"})
     return _drawing(key, "Failures a second", "a second", run, curves, figures.number, _FEW)
@@ -95,13 +95,18 @@ def lag(key: str, run: LoadRun) -> Markup | None:
     return _drawing(key, title, "lag", run, curves, milliseconds, 1.0)
 
 
+def shown(run: LoadRun) -> list[Second]:
+    """The warm-up and the measured part. What came back later is in the second it was due in."""
+    return [each for each in run.seconds if each.at < run.measured_s]
+
+
 def together(run: LoadRun) -> int:
     """How many seconds are drawn as one."""
-    return max(1, math.ceil(len(run.seconds) / MOST))
+    return max(1, math.ceil(len(shown(run)) / MOST))
 
 
 def _fields(run: LoadRun, of: dict[str, str]) -> list[_Curve]:
-    groups = list(batched(run.seconds, together(run)))
+    groups = list(batched(shown(run), together(run)))
     return [
         _Curve(name, at, tuple((each[0].at, _one(each, field)) for each in groups))
         for at, (name, field) in enumerate(of.items())
@@ -153,7 +158,7 @@ def _placed(curve: _Curve, is_log: bool) -> _Curve:
 
 def _frame(run: LoadRun, curves: Sequence[_Curve], least: float | None) -> Frame | None:
     values = [value for each in curves for value in each.known]
-    if not values or not run.seconds:
+    if not values or not shown(run):
         return None
     x = _seconds(run)
     if least is None:
@@ -164,7 +169,7 @@ def _frame(run: LoadRun, curves: Sequence[_Curve], least: float | None) -> Frame
 
 
 def _seconds(run: LoadRun) -> Scale:
-    ats = [each.at for each in run.seconds]
+    ats = [each.at for each in shown(run)]
     right = WIDTH - svg.right_margin(NAMES)
     return linear_scale(float(min(ats)), float(max(ats) + 1), LEFT, right)
 

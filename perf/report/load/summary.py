@@ -282,6 +282,11 @@ def failures(found: Mapping[str, int]) -> str:
     return ", ".join(told) or "none"
 
 
+def steps(run: LoadRun) -> list[StepResult]:
+    """All steps and their total, which of a single one would say the same."""
+    return [*run.steps] if len(run.steps) == 1 else [*run.steps, run.total]
+
+
 def fairness(run: LoadRun) -> str:
     """How tenants stand to each other, in a sentence; nothing where that is not known."""
     found = run.fairness
@@ -298,10 +303,11 @@ def fairness(run: LoadRun) -> str:
 
 def slowest_tenants(run: LoadRun) -> list[TenantResult]:
     """All of them, by their p95; those with too few requests for one last."""
-    return sorted(run.tenants, key=lambda each: (-(_p95(each) or -1.0), each.tenant))
+    return sorted(run.tenants, key=lambda each: (-(p95_ms(each) or -1.0), each.tenant))
 
 
-def _p95(tenant: TenantResult) -> float | None:
+def p95_ms(tenant: TenantResult) -> float | None:
+    """None where there are too few requests for one."""
     found = tenant.latency.at(0.95)
     return found.value_ms if found else None
 
@@ -311,7 +317,12 @@ def loader(run: LoadRun) -> str:
     rig, lag = run.rig, run.total.lag
     if not lag.count:
         return "Nothing was sent."
-    told = [f"Requests were sent {value(lag, 0.5)} late at p50, {value(lag, 0.99)} at p99"]
+    late = (
+        f"{milliseconds(each.value_ms)} at {quantile_name(each.q)}"
+        for q in (0.5, 0.99)
+        if (each := lag.at(q)) and each.value_ms is not None
+    )
+    told = [f"Requests were sent late by {', '.join(late) or 'what too few samples tell'}"]
     if rig.cpu_share is not None:
         told.append(f"the busiest worker used {figures.percent(rig.cpu_share)} of a processor")
     if rig.ceiling_rate is not None:

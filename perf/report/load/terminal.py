@@ -6,14 +6,15 @@ from collections.abc import Iterator
 from typing import Final
 
 from perf.load.results import LoadRun, SloResult, StepResult, TenantResult
-from perf.report import figures
+from perf.report import figures, svg
 from perf.report.load import summary
 from perf.report.painting import Look, paint
 from perf.report.parts import Cell, Column, Heading, Line, Part, Table, Tone, table
 
 PLAIN: Final = Look()
 SHOWN: Final = (0.5, 0.95, 0.99)
-FEW: Final = 5  # statements, waits; and tenants, of which the page has all
+FEW: Final = 5  # statements and tenants; the page has all
+LONGEST: Final = 120  # letters of a statement
 
 
 def render(run: LoadRun, look: Look = PLAIN) -> str:
@@ -60,7 +61,7 @@ def _objective(run: LoadRun, found: SloResult) -> tuple[Cell | str, ...]:
 
 def _latency(run: LoadRun) -> Iterator[Part]:
     yield Heading("Latency, from the moment when a request was due")
-    yield _table("step", [*run.steps, run.total])
+    yield _table("step", summary.steps(run))
     if run.total.failures:
         yield Line(summary.failures(run.total.failures), key="Failures")
 
@@ -93,9 +94,13 @@ def _tenants(run: LoadRun) -> Iterator[Part]:
     if told := summary.fairness(run):
         yield Line(told)
     columns = (Column("tenant", may_shrink=True), Column("requests", right=True), Column("p95"))
-    yield table(columns, map(_tenant, summary.slowest_tenants(run)[:FEW]))
-    if len(run.tenants) > FEW:
-        yield Line(f"The slowest {FEW} of {figures.count(len(run.tenants))}.", Tone.QUIET)
+    known = [each for each in summary.slowest_tenants(run) if summary.p95_ms(each) is not None]
+    if known:
+        yield table(columns, map(_tenant, known[:FEW]))
+    if rest := len(run.tenants) - min(len(known), FEW):
+        yield Line(
+            f"{figures.plural(rest, 'other')}, quicker or with too few requests.", Tone.QUIET
+        )
 
 
 def _tenant(found: TenantResult) -> tuple[str, ...]:
@@ -118,8 +123,9 @@ def _servers(run: LoadRun) -> Iterator[Part]:
         yield Line(f"{use}, {figures.size_bytes(process.rss_bytes)}", key=process.name)
     for statement in side.statements[:FEW]:
         calls = figures.plural(statement.count, "call")
-        yield Line(f"{statement.name} ({calls})", key=figures.percent(statement.share))
-    yield from (Line(f"Not looked at: {each}", Tone.QUIET) for each in side.skipped)
+        text = svg.shortened(statement.name, LONGEST)
+        yield Line(f"{text} ({calls})", key=figures.percent(statement.share))
+    yield from (Line(each, Tone.QUIET, "not looked at") for each in side.skipped)
 
 
 def _loader(run: LoadRun) -> Iterator[Part]:
