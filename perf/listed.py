@@ -89,7 +89,7 @@ def _of_load(run: LoadRun) -> LoadTestRun:
         load=f"{summary.model_name(run.method)}: {summary.load(run.method)}",
         standing=summary.standing(run).value,
         requests=run.total.requests,
-        failure_rate=run.total.failure_rate,
+        failure_rate=run.total.failure_rate if is_sound else None,
         rate=run.rate if is_sound else None,
         p50_ms=_quantile_ms(run, 0.5) if is_sound else None,
         p99_ms=_quantile_ms(run, 0.99) if is_sound else None,

@@ -41,8 +41,8 @@ class LoadTestRun(models.Model):
     load = models.TextField()  # the model and its stages, in words
     standing = models.CharField(max_length=20)  # see report.load.summary
     requests = models.PositiveBigIntegerField()
-    failure_rate = models.FloatField()  # 0 to 1
-    # What the loader can't be believed in is not told here: null, as where it is not known.
+    # Null of a run that is not sound, and where it is not known.
+    failure_rate = models.FloatField(null=True, blank=True)  # 0 to 1
     rate = models.FloatField(null=True, blank=True)  # answers without failure a second
     p50_ms = models.FloatField(null=True, blank=True)
     p99_ms = models.FloatField(null=True, blank=True)

@@ -22,7 +22,7 @@ class Migration(migrations.Migration):
                 ("load", models.TextField()),
                 ("standing", models.CharField(max_length=20)),
                 ("requests", models.PositiveBigIntegerField()),
-                ("failure_rate", models.FloatField()),
+                ("failure_rate", models.FloatField(blank=True, null=True)),
                 ("rate", models.FloatField(blank=True, null=True)),
                 ("p50_ms", models.FloatField(blank=True, null=True)),
                 ("p99_ms", models.FloatField(blank=True, null=True)),

@@ -53,7 +53,8 @@ def test_a_run_that_is_not_sound_has_no_figures_in_the_list(make, standing):
     listed.LOADS.enlist(make())
 
     row = LoadTestRun.objects.get()
-    assert (row.standing, row.rate, row.p50_ms, row.p99_ms) == (standing, None, None, None)
+    assert (row.standing, row.requests) == (standing, 7_145)
+    assert {row.failure_rate, row.rate, row.p50_ms, row.p99_ms} == {None}
 
 
 def test_a_percentile_of_too_few_samples_is_not_known():

@@ -200,11 +200,12 @@ def _pauses(found: LoadMethod) -> Iterator[str]:
 
 
 def scenarios(run: LoadRun) -> str:
-    """Names, with their shares where there are several."""
+    """Names, with their shares where there are several, the largest first."""
     whole = sum(run.scenarios.values())
     if len(run.scenarios) < 2 or not whole:
         return ", ".join(run.scenarios)
-    told = (f"{name} {figures.percent(each / whole)}" for name, each in run.scenarios.items())
+    by_weight = sorted(run.scenarios.items(), key=lambda each: (-each[1], each[0]))
+    told = (f"{name} {figures.percent(each / whole)}" for name, each in by_weight)
     return ", ".join(told)
 
 
