@@ -18,15 +18,18 @@ from django.utils.csp import CSP
 from django.views.decorators.clickjacking import xframe_options_sameorigin
 from django.views.decorators.csp import csp_override
 
-from perf import history, listed, looks
+from perf import listed, looks
 from perf.forms import CancelForm, SessionForm
+from perf.kept import NoSuchRun
 from perf.looks import PAGES
-from perf.models import BenchmarkRun, PgstatAction, StatisticsSnapshot
+from perf.models import BenchmarkRun, LoadTestRun, PgstatAction, StatisticsSnapshot
 from perf.pgstat import cancelling
 from perf.pgstat.connecting import connected
 from perf.pgstat.server import Server
-from perf.report import html
-from perf.report.documents import DocumentError
+from perf.report import figures, html
+from perf.report.formats import DocumentError
+from perf.report.load import html as load_html
+from perf.report.load import summary
 
 # The page is one file with its own style, and shown in a frame of the admin.
 _PAGE_CSP: dict[str, Collection[str] | str] = {
@@ -68,9 +71,57 @@ class ReadByTheFewAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
         return False
 
 
+class KeptRunAdmin(ReadByTheFewAdmin):
+    """Runs that are kept as files, each with its page."""
+
+    change_form_template = "admin/perf/run.html"
+    ordering = ("-id",)
+    rows: Any  # a `Listed`
+
+    def draw(self, run: Any) -> str:
+        """The page of a run."""
+        raise NotImplementedError
+
+    def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> Any:
+        if self.has_view_permission(request):  # Django asks only afterwards
+            self.rows.enlist_missing()
+        return super().changelist_view(request, extra_context)
+
+    def get_object(self, request: HttpRequest, object_id: str, from_field: Any = None) -> Any:
+        # PostgreSQL has no text with a NUL in it, and so no run.
+        return None if "\0" in object_id else super().get_object(request, object_id, from_field)
+
+    def render_change_form(
+        self, request: HttpRequest, context: Any, *args: Any, **kwargs: Any
+    ) -> HttpResponse:
+        context["page_url"] = f"admin:{self._page_name}"
+        return super().render_change_form(request, context, *args, **kwargs)
+
+    def get_urls(self) -> list[URLPattern]:
+        page = self.admin_site.admin_view(self.page)
+        return [path("<str:run_id>/page/", page, name=self._page_name), *super().get_urls()]
+
+    @property
+    def _page_name(self) -> str:
+        return f"perf_{self.opts.model_name}_page"
+
+    def page(self, request: HttpRequest, run_id: str) -> HttpResponse:
+        """The run's own page, from its file. Raises `Http404` where that is gone."""
+        if not self.has_view_permission(request):
+            raise Http404
+        shelf = self.rows.shelf
+        try:
+            if run_id not in shelf.ids():
+                raise NoSuchRun(run_id)
+            run = shelf.load(run_id)
+        except (NoSuchRun, DocumentError, OSError) as error:
+            raise Http404(f"There is no run {run_id} in {shelf.folder()}.") from error
+        return _framed(request, self.draw(run))
+
+
 @admin.register(BenchmarkRun)
-class BenchmarkRunAdmin(ReadByTheFewAdmin):
-    """Runs of the lab, each with its page."""
+class BenchmarkRunAdmin(KeptRunAdmin):
+    """Runs of the lab."""
 
     list_display = (
         "id",
@@ -90,40 +141,61 @@ class BenchmarkRunAdmin(ReadByTheFewAdmin):
         ("pairs", "refused", "claims_held", "claims_refuted"),
     )
     readonly_fields = ("noise",)
-    ordering = ("-id",)
+    rows = listed.RUNS
 
     @admin.display(description="noise floor")
     def noise(self, run: BenchmarkRun) -> str:
         """How far a call beside itself was from 1."""
         return f"{run.noise_floor - 1:.1%}" if run.noise_floor else "–"
 
-    def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> Any:
-        if self.has_view_permission(request):  # Django asks only afterwards
-            listed.enlist_missing()
-        return super().changelist_view(request, extra_context)
+    def draw(self, run: Any) -> str:
+        return html.render(run)
 
-    def get_object(self, request: HttpRequest, object_id: str, from_field: Any = None) -> Any:
-        # PostgreSQL has no text with a NUL in it, and so no run.
-        return None if "\0" in object_id else super().get_object(request, object_id, from_field)
 
-    def get_urls(self) -> list[URLPattern]:
-        page = self.admin_site.admin_view(self.page)
-        return [
-            path("<str:run_id>/page/", page, name="perf_benchmarkrun_page"),
-            *super().get_urls(),
-        ]
+@admin.register(LoadTestRun)
+class LoadTestRunAdmin(KeptRunAdmin):
+    """Load tests."""
 
-    def page(self, request: HttpRequest, run_id: str) -> HttpResponse:
-        """The run's own page, from its file. Raises `Http404` where that is gone."""
-        if not self.has_view_permission(request):
-            raise Http404
-        try:
-            if run_id not in history.ids():
-                raise history.NoSuchRun(run_id)
-            run = history.load(run_id)
-        except (history.NoSuchRun, DocumentError, OSError) as error:
-            raise Http404(f"There is no run {run_id} in {history.folder()}.") from error
-        return _framed(request, html.render(run))
+    list_display = (
+        "id",
+        "standing",
+        "load",
+        "good_rate",
+        "p50",
+        "p99",
+        "failed",
+        "scenarios",
+        "commit",
+    )
+    fields = (
+        ("started_at", "ended_at"),
+        "command",
+        ("standing", "requests", "failed"),
+        ("good_rate", "p50", "p99"),
+        "load",
+        ("target", "scenarios", "commit"),
+    )
+    readonly_fields = ("failed", "good_rate", "p50", "p99")
+    rows = listed.LOADS
+
+    @admin.display(description="good answers a second")
+    def good_rate(self, run: LoadTestRun) -> str:
+        return figures.number(run.rate)
+
+    @admin.display(description="p50")
+    def p50(self, run: LoadTestRun) -> str:
+        return summary.milliseconds(run.p50_ms)
+
+    @admin.display(description="p99")
+    def p99(self, run: LoadTestRun) -> str:
+        return summary.milliseconds(run.p99_ms)
+
+    @admin.display(description="failed")
+    def failed(self, run: LoadTestRun) -> str:
+        return figures.percent(run.failure_rate)
+
+    def draw(self, run: Any) -> str:
+        return load_html.render(run)
 
 
 @admin.register(StatisticsSnapshot)

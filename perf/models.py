@@ -28,6 +28,33 @@ class BenchmarkRun(models.Model):
         return self.id
 
 
+class LoadTestRun(models.Model):
+    """What a list shows of a load test; the run itself is the file of that id."""
+
+    id = models.CharField(primary_key=True, max_length=40)  # begins with its time
+    started_at = models.DateTimeField()
+    ended_at = models.DateTimeField(null=True, blank=True)  # none: it was broken off
+    command = models.TextField()
+    commit = models.CharField(max_length=40)
+    target = models.TextField()
+    scenarios = models.TextField(blank=True)
+    load = models.TextField()  # the model and its stages, in words
+    standing = models.CharField(max_length=20)  # see report.load.summary
+    requests = models.PositiveBigIntegerField()
+    # Null of a run that is not sound, and where it is not known.
+    failure_rate = models.FloatField(null=True, blank=True)  # 0 to 1
+    rate = models.FloatField(null=True, blank=True)  # answers without failure a second
+    p50_ms = models.FloatField(null=True, blank=True)
+    p99_ms = models.FloatField(null=True, blank=True)
+
+    class Meta:
+        db_table = "perf_load"
+        verbose_name = "load test"
+
+    def __str__(self) -> str:
+        return self.id
+
+
 class StatisticsSnapshot(models.Model):
     """PostgreSQL's counters as they stood once: two of them make a window."""
 

@@ -198,9 +198,20 @@ def duration(start: str, end: str | None) -> str:
     first, last = _parsed(start), _parsed(end)
     if first is None or last is None:
         return UNKNOWN
-    minutes, seconds = divmod(round((last - first).total_seconds()), 60)
+    return span((last - first).total_seconds())
+
+
+def span(seconds: float) -> str:
+    """A length of time, to the second; a dash for one without end.
+
+    >>> span(90), span(7_200), span(0)
+    ('1 min 30 s', '2 h', '0 s')
+    """
+    if not math.isfinite(seconds):
+        return UNKNOWN
+    minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
-    parts = ((hours, "h"), (minutes, "min"), (seconds, "s"))
+    parts = ((hours, "h"), (minutes, "min"), (rest, "s"))
     return " ".join(f"{many} {unit}" for many, unit in parts if many) or "0 s"
 
 

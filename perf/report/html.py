@@ -3,19 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from pathlib import Path
-from typing import Final
 
 from perf.engine.results import Comparison, PairResult, Run, SizeResult
 from perf.report import figures, html_pair, limits, plots_samples, summary
 from perf.report import html_tables as tables
 from perf.report.markup import Child, Markup, element, join
+from perf.report.page import page
 from perf.report.statements import blocks_text
 from perf.report.summary import Row
-
-STYLES: Final = Path(__file__).with_name("page.css")
-# Even if something slipped through: the page may fetch and run nothing.
-POLICY: Final = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'"
 
 
 def render(run: Run) -> str:
@@ -31,21 +26,7 @@ def render(run: Run) -> str:
         ),
         element("footer", element("p", f"Run {run.id}, version {run.version} of its document.")),
     )
-    return f"<!doctype html>\n{element('html', _head(run), body, lang='en')}\n"
-
-
-def _head(run: Run) -> Markup:
-    # A style sheet is no text: what HTML escapes would be read as it stands.
-    style = Markup(STYLES.read_text(encoding="utf-8"))
-    return element(
-        "head",
-        element("meta", charset="utf-8"),
-        element("meta", http_equiv="Content-Security-Policy", content=POLICY),
-        element("meta", name="viewport", content="width=device-width, initial-scale=1"),
-        element("meta", name="color-scheme", content="light dark"),
-        element("title", f"Lab run of {figures.moment(run.started_at)}"),
-        element("style", style),
-    )
+    return page(f"Lab run of {figures.moment(run.started_at)}", body)
 
 
 def _header(run: Run) -> Iterator[Markup | None]:

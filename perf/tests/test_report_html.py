@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 
 from perf.engine.results import Counters, Statement, VariantResult
-from perf.report.html import STYLES, render
+from perf.report.html import render
 from perf.report.markup import element, escape, join
+from perf.report.page import STYLES
 from perf.tests.sample_run import (
     broken_off_run,
     counted_run,

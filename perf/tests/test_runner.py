@@ -200,9 +200,9 @@ def test_progress_tells_the_interval_from_the_third_execution_on(workers):
 
 
 def test_ids_of_runs_are_those_of_files(workers):
-    from perf.history import _ID
+    from perf.kept import ID
 
-    assert _ID.fullmatch(Runner(PLAN, Watcher()).result().id)
+    assert ID.fullmatch(Runner(PLAN, Watcher()).result().id)
 
 
 def claims(*findings: Finding):

@@ -24,6 +24,7 @@ SHARED_TABLES: Final[dict[str, tuple[str, str]]] = {
     "django_session": ("SELECT, INSERT, UPDATE, DELETE", "a login, before any tenant is chosen"),
     "django_admin_log": ("SELECT, INSERT", "Django's admin writes it; no tenant data goes in"),
     "perf_run": ("SELECT, INSERT, UPDATE", "runs of the lab, which tell nothing of a tenant"),
+    "perf_load": ("SELECT, INSERT, UPDATE", "load tests, the same"),
     "perf_snapshot": ("SELECT, INSERT, DELETE", "PostgreSQL's own counters, of all tenants alike"),
     "perf_statement": ("SELECT, INSERT, UPDATE, DELETE", "texts of statements, without values"),
     "perf_look": ("SELECT, INSERT, UPDATE", "the newest look at those counters"),

@@ -18,9 +18,9 @@ from perf.pgstat.results import (
 )
 from perf.report.database import plots, values
 from perf.report.database.text import summary
-from perf.report.html import POLICY, STYLES
 from perf.report.html_tables import badge, table
 from perf.report.markup import Child, Markup, element
+from perf.report.page import page
 
 LONG: Final = (SQL, LINES)
 _SIGNS: Final = {
@@ -41,16 +41,12 @@ def render(document: Document, drawn: Iterable[Series] = ()) -> str:
         element("footer", element("p", f"Schema {document.schema}, {document.generated_at}.")),
     )
     title = f"{document.database}, {values.moment(document.generated_at)}"
-    return _page(title, body)
+    return page(title, body)
 
 
 def message(text: str) -> str:
     """A page that says why there is none."""
-    return _page("No look", element("body", element("p", text, class_="note-box unsure")))
-
-
-def _page(title: str, body: Markup) -> str:
-    return f"<!doctype html>\n{element('html', _head(title), body, lang='en')}\n"
+    return page("No look", element("body", element("p", text, class_="note-box unsure")))
 
 
 def _content(document: Document) -> Iterator[Child]:
@@ -61,18 +57,6 @@ def _content(document: Document) -> Iterator[Child]:
     for section in document.sections:
         if section.columns:
             yield element("section", _section(section), id=section.name)
-
-
-def _head(title: str) -> Markup:
-    return element(
-        "head",
-        element("meta", charset="utf-8"),
-        element("meta", http_equiv="Content-Security-Policy", content=POLICY),
-        element("meta", name="viewport", content="width=device-width, initial-scale=1"),
-        element("meta", name="color-scheme", content="light dark"),
-        element("title", title),
-        element("style", Markup(STYLES.read_text(encoding="utf-8"))),
-    )
 
 
 def _header(document: Document) -> Iterator[Child]:

@@ -15,6 +15,7 @@ from django.db.models import Model
 
 from perf.models import (
     BenchmarkRun,
+    LoadTestRun,
     PgstatAction,
     StatementText,
     StatisticsLook,
@@ -34,7 +35,7 @@ WITHOUT_PAGES: Final = {
 OUR_APPS: Final = ("tenancy", "projects", "tasks", "perf")
 # The lab is a library with lists of its own: of hundreds of runs, of at most 3,000 snapshots,
 # of what people have cancelled by hand.
-SMALL: Final = {BenchmarkRun, PgstatAction, StatisticsSnapshot}
+SMALL: Final = {BenchmarkRun, LoadTestRun, PgstatAction, StatisticsSnapshot}
 NAME: Final = re.compile(r"\b[a-z_]+_(?:idx|uniq|tpk)\b")
 
 

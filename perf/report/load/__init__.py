@@ -1,0 +1,1 @@
+"""Reports of a load test. Pure functions of a `LoadRun`, a comparison or a search."""
