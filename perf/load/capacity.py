@@ -93,7 +93,8 @@ class _Search:
     def _below(self, rate: float) -> tuple[float, float]:
         for _ in range(_STEPS_DOWN):
             lower = _rounded(rate / 2)
-            if self.is_over:
+            # What was not decided is decided still less by half of the samples.
+            if self.is_over or self._points[-1].verdict is not SloVerdict.FAIL:
                 break
             if self.holds(lower):
                 return lower, rate

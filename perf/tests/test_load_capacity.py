@@ -129,6 +129,19 @@ def test_what_was_not_decided_is_told() -> None:
     assert found.complaints == ("At 54.5/s it was not decided: a longer --duration may do that.",)
 
 
+def test_a_first_rate_that_is_not_decided_is_not_halved() -> None:
+    asked: list[float] = []
+
+    def measure(rate: float) -> LoadRun:
+        asked.append(rate)
+        return run_of(rate, INCONCLUSIVE)
+
+    found = search(measure, begins=20, rest=lambda seconds: None)
+
+    assert asked == [20, 20]
+    assert (found.holds, found.fails) == (None, None)
+
+
 def test_it_ends_where_somebody_breaks_it_off() -> None:
     def measure(rate: float) -> LoadRun:
         return run_of(rate, PASS if rate < 80 else INCONCLUSIVE, is_whole=rate < 80)
