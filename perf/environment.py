@@ -28,9 +28,13 @@ _SETTINGS: Final = (
 
 def environment() -> dict[str, str]:
     """Names and values, as texts. Two statements, on the connection that is measured with."""
+    return {"PostgreSQL": _postgresql(), **machine(), **_settings()}
+
+
+def machine() -> dict[str, str]:
+    """The same, of what is known without a database."""
     load, _, _ = os.getloadavg()
     return {
-        "PostgreSQL": _postgresql(),
         "Python": platform.python_version(),
         "Django": django.__version__,
         "psycopg": psycopg.__version__,
@@ -40,7 +44,6 @@ def environment() -> dict[str, str]:
         "load before": f"{load:.2f}",
         "commit": _git("rev-parse", "--short=12", "HEAD") or "unknown",
         "changed since the commit": "yes" if _git("status", "--porcelain") else "no",
-        **_settings(),
     }
 
 

@@ -9,6 +9,7 @@ from typing import Any
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 from django.db import DEFAULT_DB_ALIAS, connections
+from psycopg.conninfo import make_conninfo
 
 from perf.pgstat.server import Server, opened
 
@@ -23,6 +24,14 @@ def connected(url: str | None = None, *, alias: str = DEFAULT_DB_ALIAS) -> Itera
     """
     with opened(**_parameters(url, alias)) as server:
         yield server
+
+
+def conninfo(*, alias: str = DEFAULT_DB_ALIAS) -> str:
+    """How libpq reaches the database of the alias as a look does, for who knows no Django.
+
+    Raises `ImproperlyConfigured` as `connected` does.
+    """
+    return make_conninfo(**_parameters(None, alias))
 
 
 def _parameters(url: str | None, alias: str) -> dict[str, Any]:

@@ -21,7 +21,8 @@ from django.db import connection
 from perf.engine.results import Run
 from perf.report import documents
 
-COMMAND: Final = (sys.executable, "-m", "django", "benchmark")
+DJANGO: Final = (sys.executable, "-m", "django")
+COMMAND: Final = (*DJANGO, "benchmark")
 MODULE: Final = "perf.tests.planted"
 QUICK: Final = ("--sizes", "10k", "--executions", "1", "--rounds", "2", "--quiet")
 
@@ -38,10 +39,12 @@ DEBUG = {debug!r}
 
 @dataclass(frozen=True)
 class Lab:
-    """A folder of runs, and the command with it."""
+    """A folder of runs, and a command with it: `benchmark`, or another one of the lab."""
 
     folder: Path
     application: str  # the name of its database
+    command: str = "benchmark"
+    settings: str = ""  # more of them
     pids: list[int] = field(default_factory=list)  # of the commands that were started
 
     def environment(self, *, debug: bool = False) -> dict[str, str]:
@@ -56,6 +59,7 @@ class Lab:
                 prefix=settings.CACHES["default"].get("KEY_PREFIX", ""),
                 debug=debug,
             )
+            + self.settings
         )
         path = os.pathsep.join([str(self.folder), os.getcwd()])
         more = {"DJANGO_SETTINGS_MODULE": module.stem, "PYTHONPATH": path}
@@ -64,9 +68,9 @@ class Lab:
     def start(
         self, *arguments: str, debug: bool = False, more: Mapping[str, str] | None = None
     ) -> subprocess.Popen[str]:
-        """`benchmark <arguments>`, running, with `more` in its environment."""
+        """The command with arguments, running, with `more` in its environment."""
         process = subprocess.Popen(
-            [*COMMAND, *arguments],
+            [*DJANGO, self.command, *arguments],
             env={**self.environment(debug=debug), **(more or {})},
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
@@ -76,7 +80,7 @@ class Lab:
         return process
 
     def do(self, *arguments: str, debug: bool = False) -> tuple[int, str, str]:
-        """The exit code, output and errors of `benchmark <arguments>`."""
+        """The exit code, output and errors of the command with arguments."""
         return finished(self.start(*arguments, debug=debug))
 
     def measure(self, *arguments: str) -> tuple[int, str, str]:

@@ -1,0 +1,293 @@
+"""What `loadtest` reads from its arguments, and the method that they ask for."""
+
+from __future__ import annotations
+
+import random
+import re
+from argparse import ArgumentParser, ArgumentTypeError
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Final
+
+import msgspec
+from django.core.management.base import CommandError
+
+from perf.load.results import Arrivals, LoadMethod, Model, Stage
+from perf.management.arguments import between, size
+from perf.management.subcommands import USAGE
+
+RATE: Final = 20.0  # with the usual duration more samples than a p99 needs
+DURATION_S: Final = 60.0
+SOAK_S: Final = 3_600.0
+WARMUP_S: Final = 5.0
+SPIKE_SHARE: Final = 0.2  # of the time, in the middle
+_MOST: Final = 1_000_000.0
+_PERIOD: Final = re.compile(r"(\d{1,6}(?:\.\d{1,3})?)(ms|s|m|h)")
+_SECONDS: Final = {"ms": 0.001, "s": 1, "m": 60, "h": 3_600}
+_NUMBER: Final = re.compile(r"\d{1,7}(?:\.\d{1,3})?")
+_PER: Final = {"": 1, "/s": 1, "/m": 60, "/h": 3_600}
+
+
+def period_s(text: str) -> float:
+    """A time such as 0s, 500ms, 1.5s, 10m or 1h, in seconds."""
+    found = _PERIOD.fullmatch(text.strip())
+    if not found:
+        raise ArgumentTypeError(f"{text!r} must be a time such as 500ms, 30s, 10m or 1h")
+    return float(found[1]) * _SECONDS[found[2]]
+
+
+def some_s(text: str) -> float:
+    """Such a time, above 0."""
+    if (found := period_s(text)) <= 0:
+        raise ArgumentTypeError(f"{text!r} must be a time above 0, such as 30s, 10m or 1h")
+    return found
+
+
+def rate_per_s(text: str) -> float:
+    """A rate such as 50/s, 50, 600/m, a second."""
+    number, slash, per = text.strip().partition("/")
+    found = float(number) if _NUMBER.fullmatch(number) else 0.0
+    if slash + per not in _PER or not 0 < found <= _MOST:
+        raise ArgumentTypeError(f"{text!r} must be a rate such as 50/s or 600/m")
+    return found / _PER[slash + per]
+
+
+def stages(text: str) -> tuple[Stage, ...]:
+    """Stages such as 30s:10,2m:50,30s:0: each goes evenly from the level of the one before, 0 at
+    first, to its own."""
+    found: list[Stage] = []
+    level = 0.0
+    for each in text.split(","):
+        time, colon, number = each.strip().partition(":")
+        if not colon or not _NUMBER.fullmatch(number):
+            raise ArgumentTypeError(f"{each!r} must be a time and a level, such as 30s:10")
+        found.append(Stage(some_s(time), level, float(number)))
+        level = float(number)
+    if not any(each.ends for each in found):
+        raise ArgumentTypeError(f"{text!r} must be above 0 at some time")
+    return tuple(found)
+
+
+def factor(text: str) -> float:
+    """How many times as much, such as 5x."""
+    number = text.strip().removesuffix("x")
+    found = float(number) if _NUMBER.fullmatch(number) else 0.0
+    if not 1 < found <= 1_000:
+        raise ArgumentTypeError(f"{text!r} must be a factor above 1, such as 5x")
+    return found
+
+
+def header(text: str) -> tuple[str, str]:
+    """A header such as "Accept: text/html": its name in lower case, and its value."""
+    name, colon, value = (part.strip() for part in text.partition(":"))
+    if not colon or not re.fullmatch(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+", name):
+        raise ArgumentTypeError(f"{name!r} must be like 'name: value'")
+    return name.lower(), value
+
+
+def add_what(parser: ArgumentParser) -> None:
+    """What is called, where, and by whom."""
+    what = parser.add_argument_group("what")
+    what.add_argument(
+        "names",
+        nargs="*",
+        metavar="SCENARIO",
+        help="what users do, such as tasks.mixed; * stands for anything: see `loadtest list`",
+    )
+    what.add_argument(
+        "--get", action="append", default=[], metavar="URL", help="or an address; as many as wanted"
+    )
+    what.add_argument(
+        "--header",
+        action="append",
+        default=[],
+        type=header,
+        metavar="'NAME: VALUE'",
+        help="goes with each --get, such as 'Authorization: Bearer …'",
+    )
+    what.add_argument(
+        "--module",
+        action="append",
+        default=[],
+        metavar="MODULE",
+        help="a module with more scenarios, such as drafts.scenarios",
+    )
+    where = parser.add_argument_group("where")
+    places = where.add_mutually_exclusive_group()
+    places.add_argument("--target", metavar="URL", help="a server, such as http://127.0.0.1:8000")
+    places.add_argument(
+        "--serve",
+        action="store_true",
+        help="start the service with production settings, on a free port and the lab's data",
+    )
+    where.add_argument(
+        "--size", type=size, metavar="ROWS", help="of that data, such as 10k (default: 100k)"
+    )
+    where.add_argument(
+        "--tenants",
+        type=between(1, 10_000),
+        default=20,
+        metavar="N",
+        help="for whose users scenarios are played, at most (default: 20)",
+    )
+    where.add_argument(
+        "--yes-load-remote",
+        action="store_true",
+        help="it is another machine, and whoever runs it knows",
+    )
+
+
+def add_how(parser: ArgumentParser) -> None:
+    """How the load is made."""
+    how = parser.add_argument_group("how")
+    how.add_argument(
+        "--model",
+        choices=[each.value for each in Model],
+        help="open: requests come when they come; closed: N users, each waits for its answer "
+        "(default: open, closed with --users)",
+    )
+    how.add_argument(
+        "--rate",
+        type=rate_per_s,
+        metavar="RATE",
+        help=f"sessions begun, such as 50/s: open model (default: {RATE:.0f}/s)",
+    )
+    how.add_argument(
+        "--arrivals",
+        choices=[each.value for each in Arrivals],
+        default=Arrivals.POISSON.value,
+        help="spread by chance, as those of many users are, or evenly (default: poisson)",
+    )
+    how.add_argument(
+        "--users",
+        type=between(1, 100_000),
+        metavar="N",
+        help="at the same time: closed model (default: 10)",
+    )
+    how.add_argument(
+        "--think",
+        type=period_s,
+        metavar="TIME",
+        help="how long a user pauses between calls, in the mean (default: 0s; 1s with --users)",
+    )
+    shape = how.add_mutually_exclusive_group()
+    shape.add_argument(
+        "--stages",
+        type=stages,
+        metavar="STAGES",
+        help="times and the rate or users that each leads to, such as 30s:10,2m:50,30s:0",
+    )
+    shape.add_argument("--soak", action="store_true", help="an hour, to see what grows")
+    shape.add_argument(
+        "--spike",
+        type=factor,
+        metavar="FACTOR",
+        help="so many times as much for a fifth of the time, such as 5x",
+    )
+    how.add_argument("--duration", type=some_s, metavar="TIME", help="measured (default: 60s)")
+    how.add_argument(
+        "--warmup",
+        type=period_s,
+        default=WARMUP_S,
+        metavar="TIME",
+        help="before that, measured by nobody (default: 5s)",
+    )
+    how.add_argument(
+        "--timeout",
+        type=some_s,
+        default=10.0,
+        metavar="TIME",
+        help="for how long an answer is waited for (default: 10s)",
+    )
+    how.add_argument(
+        "--max-in-flight",
+        type=between(1, 100_000),
+        default=500,
+        metavar="N",
+        help="what would be more is dropped, and counted as failed (default: 500)",
+    )
+    how.add_argument(
+        "--workers",
+        type=between(1, 64),
+        default=1,
+        metavar="N",
+        help="processes that make the load together (default: 1)",
+    )
+    how.add_argument(
+        "--seed", type=between(0, 2**31 - 1), metavar="N", help="draw what another run has drawn"
+    )
+    how.add_argument("--quiet", action="store_true", help="tell no progress")
+
+
+def add_outputs(parser: ArgumentParser, of: str = "the run") -> None:
+    """Reports to write beside what is shown."""
+    out = parser.add_argument_group("reports")
+    for form, says in (("json", "as JSON"), ("markdown", "as Markdown"), ("html", "as a page")):
+        out.add_argument(f"--{form}", type=Path, metavar="FILE", help=f"write {of} {says}")
+
+
+def write_as(found: Any, options: Mapping[str, Any], report: Any) -> None:
+    """Write what is no run in the forms that were asked for; `report` is the module that knows."""
+    if options["json"]:
+        document = msgspec.json.format(msgspec.json.encode(found), indent=1)
+        options["json"].write_bytes(document + b"\n")
+    if options["markdown"]:
+        options["markdown"].write_text(report.to_markdown(found), encoding="utf-8")
+    if options["html"]:
+        options["html"].write_text(report.to_html(found), encoding="utf-8")
+
+
+def method_of(options: Mapping[str, Any]) -> LoadMethod:
+    """How the arguments ask for the load to be made. Raises `CommandError` where they contradict
+    each other."""
+    model = _model(options)
+    think_s = options["think"]
+    if think_s is None:
+        think_s = 1.0 if model is Model.CLOSED and not options["get"] else 0.0
+    most = options["max_in_flight"]
+    if options["workers"] > most:
+        raise _usage("--max-in-flight must allow each of the --workers a request.")
+    return LoadMethod(
+        model=model,
+        stages=_stages(options, _level(options, model)),
+        arrivals=Arrivals(options["arrivals"]),
+        think_s=think_s,
+        warmup_s=options["warmup"],
+        timeout_s=options["timeout"],
+        max_in_flight=most,
+        workers=options["workers"],
+        seed=random.SystemRandom().randrange(2**31) if options["seed"] is None else options["seed"],
+    )
+
+
+def _model(options: Mapping[str, Any]) -> Model:
+    model = Model(options["model"] or (Model.CLOSED if options["users"] else Model.OPEN))
+    if model is Model.CLOSED and options["rate"]:
+        raise _usage("--rate is of the open model; a closed one has --users.")
+    if model is Model.OPEN and options["users"]:
+        raise _usage("--users are of the closed model; an open one has a --rate.")
+    if options["stages"] and (options["rate"] or options["users"] or options["duration"]):
+        raise _usage("--stages say how much and how long: leave --rate, --users, --duration out.")
+    return model
+
+
+def _level(options: Mapping[str, Any], model: Model) -> float:
+    if model is Model.OPEN:
+        return float(options["rate"] or RATE)
+    return float(options["users"] or 10)
+
+
+def _stages(options: Mapping[str, Any], level: float) -> tuple[Stage, ...]:
+    if options["stages"]:
+        found: tuple[Stage, ...] = options["stages"]
+        return found
+    duration_s = options["duration"] or (SOAK_S if options["soak"] else DURATION_S)
+    if not options["spike"]:
+        return (Stage(duration_s, level, level),)
+    beside_s, peak = duration_s * (1 - SPIKE_SHARE) / 2, level * options["spike"]
+    calm = Stage(beside_s, level, level)
+    return calm, Stage(duration_s * SPIKE_SHARE, peak, peak), calm
+
+
+def _usage(text: str) -> CommandError:
+    return CommandError(text, returncode=USAGE)

@@ -1,0 +1,66 @@
+"""`loadtest compare`: what has changed from one load test to another."""
+
+from __future__ import annotations
+
+import sys
+from argparse import ArgumentParser
+from typing import Any, Final
+
+from django.core.management.base import CommandError
+
+from perf import load_history
+from perf.load.compare import MARGIN, IncomparableError, compare
+from perf.load.results import Change
+from perf.management.arguments import between
+from perf.management.load_arguments import add_outputs, write_as
+from perf.management.subcommands import REFUSED, USAGE
+from perf.report.load import comparison, documents
+from perf.report.painting import Look
+
+SAYS: Final = "what has changed from one load test to another"
+DESCRIPTION: Final = """\
+Compares the p50 and p99 of each step, and the rate of closed models, after to
+before. A change counts if the whole interval lies beyond the margin.
+
+One run of each side says little: what one run differs from the next by is in
+no interval then. Better are three of each, made in turns (A B B A A B), and
+named with commas between them.
+
+exit codes:
+  0 nothing is worse; 1 something is; 2 no such run; 3 they can't be compared"""
+EXAMPLES: Final = """\
+  manage.py loadtest compare 20261126-2112 last
+  manage.py loadtest compare a1.json,a2.json,a3.json b1.json,b2.json,b3.json"""
+
+
+def add_arguments(parser: ArgumentParser) -> None:
+    """Which, and from when on a change counts."""
+    for name in ("before", "after"):
+        parser.add_argument(
+            name, metavar=name.upper(), help="ids or their beginnings, files, last; with commas"
+        )
+    parser.add_argument(
+        "--margin",
+        type=between(0, 1, float),
+        default=MARGIN,
+        metavar="SHARE",
+        help="what is of no consequence (default: 0.1)",
+    )
+    add_outputs(parser, "the comparison")
+
+
+def run(options: dict[str, Any], stdout: Any) -> int:
+    """Compare and say what came out; 1 if anything is worse."""
+    try:
+        sides = [
+            [load_history.load(each) for each in options[side].split(",")]
+            for side in ("before", "after")
+        ]
+        found = compare(*sides, margin=options["margin"])
+    except (load_history.NoSuchRun, documents.DocumentError) as error:
+        raise CommandError(str(error), returncode=USAGE) from error
+    except IncomparableError as error:
+        raise CommandError(str(error), returncode=REFUSED) from error
+    stdout.write(comparison.render(found, Look.of(sys.stdout)), ending="")
+    write_as(found, options, comparison)
+    return int(any(each.verdict is Change.WORSE for each in found.differences))

@@ -1,0 +1,178 @@
+"""What is to be loaded, and whether it may be: from the arguments of `loadtest` to a plan."""
+
+from __future__ import annotations
+
+import ipaddress
+import shlex
+import socket
+import sys
+import traceback
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+from django.core.management.base import CommandError
+
+from perf.load.plan import PlanError, origin_and_paths
+from perf.load.results import LoadMethod
+from perf.load.slo import SloError, parse
+from perf.load_places import Crowd, Place, Tell, served, there
+from perf.load_runner import Load
+from perf.management.load_arguments import method_of
+from perf.management.subcommands import REFUSED, USAGE
+from perf.scenarios import Declared, NoSuchScenario, chosen
+from perf.service import SETTING, service
+
+SIZE: Final = 100_000  # rows
+ANSWERS_S: Final = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What the arguments ask for. `target` is empty where the service is to be started."""
+
+    load: Load
+    target: str
+    headers: Mapping[str, str]
+    size: int
+    tenants: int
+
+    @contextmanager
+    def place(self, tell: Tell) -> Iterator[Place]:
+        """Where it goes, as long as the block. Raises what starting it raises."""
+        crowd = Crowd(self.tenants, lasting_s(self.load.method))
+        known = service() if self.load.scenarios or not self.target else None
+        if self.target:
+            yield there(self.target, known, crowd, self.headers, local=is_local(self.target))
+            return
+        if known is None:
+            raise CommandError(
+                f"--serve needs {SETTING} in the settings: see docs/load-testing.md.",
+                returncode=USAGE,
+            )
+        with served(known, crowd, self.size, tell) as found:
+            yield found
+
+
+def asked(options: Mapping[str, Any]) -> Asked:
+    """What the arguments ask for. Raises `CommandError` where they contradict each other, where
+    nothing is named so, and for a target that may not be loaded or does not answer."""
+    try:
+        target, gets = _where(options)
+        declared = _declared(options)
+        load = Load(
+            method=method_of(options),
+            command=command(options),
+            scenarios=declared,
+            gets=gets,
+            slos=parse(options["slo"]),
+            aborts=options["abort_on_fail"],
+        )
+    except (PlanError, SloError, NoSuchScenario) as error:
+        raise _usage(str(error)) from error
+    if load.aborts and not load.slos:
+        raise _usage("--abort-on-fail needs an --slo that can fail.")
+    if target:
+        _require_permitted(target, permitted=options["yes_load_remote"])
+        _require_answer(target)
+    headers = dict(options["header"])
+    return Asked(load, target, headers, options["size"] or SIZE, options["tenants"])
+
+
+def lasting_s(method: LoadMethod) -> float:
+    """How long the load goes on, with its warm-up."""
+    return method.warmup_s + sum(each.duration_s for each in method.stages)
+
+
+def command(options: Mapping[str, Any]) -> str:
+    """The command as it is kept with its run, without what headers may say of somebody."""
+    secrets = {value for _, value in options["header"]}
+    found = []
+    for each in sys.argv[1:]:
+        for value in secrets:
+            each = each.replace(value, "…") if value else each
+        found.append(each)
+    return shlex.join(["manage.py", *found])
+
+
+def is_local(url: str) -> bool:
+    """Whether an address is of this machine alone. A name that is not known is not.
+
+    Every address of the name must be one of the loopback.
+    """
+    host = urlsplit(url).hostname or ""
+    try:
+        found = {each[4][0] for each in socket.getaddrinfo(host, None)}
+    except (OSError, UnicodeError):
+        return False
+    return bool(found) and all(ipaddress.ip_address(each).is_loopback for each in found)
+
+
+def _where(options: Mapping[str, Any]) -> tuple[str, tuple[str, ...]]:
+    """The server's address, and the paths of the addresses to get."""
+    if bool(options["get"]) == bool(options["names"]):
+        raise _usage("Name scenarios, or addresses with --get: see `loadtest list`.")
+    if options["header"] and not options["get"]:
+        raise _usage("--header goes with --get: scenarios know who calls.")
+    if options["size"] and not options["serve"]:
+        raise _usage("--size is of the data that --serve serves.")
+    if not options["get"]:
+        if not options["target"] and not options["serve"]:
+            raise _usage("Say where: --serve starts the service, --target URL is one that runs.")
+        return _origin(options["target"]), ()
+    if options["target"]:
+        raise _usage("--get has the whole address: leave --target out.")
+    if not options["serve"]:
+        return origin_and_paths(options["get"])
+    return "", tuple(_path(each) for each in options["get"])
+
+
+def _origin(target: str | None) -> str:
+    if not target:
+        return ""
+    origin, paths = origin_and_paths([target])
+    if paths != ("/",):
+        raise _usage(f"{target!r} must be a server, such as http://127.0.0.1:8000, without a path.")
+    return origin
+
+
+def _path(text: str) -> str:
+    if not text.startswith("/"):
+        raise _usage(f"With --serve, --get {text!r} must be a path such as /livez.")
+    return text
+
+
+def _declared(options: Mapping[str, Any]) -> tuple[Declared, ...]:
+    try:
+        return chosen(options["names"], options["module"])
+    except NoSuchScenario:
+        raise
+    except Exception as error:
+        told = traceback.format_exception_only(error)[-1].strip()
+        raise _usage(told) from error
+
+
+def _require_permitted(target: str, *, permitted: bool) -> None:
+    if permitted or is_local(target):
+        return
+    raise CommandError(
+        f"{target} is not this machine. To load what others run, without their consent, is an "
+        "attack: with it, add --yes-load-remote.",
+        returncode=REFUSED,
+    )
+
+
+def _require_answer(target: str) -> None:
+    """Raise `CommandError` where nobody listens: a run of refusals would say no more."""
+    parts = urlsplit(target)
+    port = parts.port or (443 if parts.scheme == "https" else 80)
+    try:
+        socket.create_connection((parts.hostname or "", port), timeout=ANSWERS_S).close()
+    except OSError as error:
+        raise CommandError(f"Nobody answers at {target}: {error}.", returncode=REFUSED) from error
+
+
+def _usage(text: str) -> CommandError:
+    return CommandError(text, returncode=USAGE)

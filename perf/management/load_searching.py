@@ -1,0 +1,130 @@
+"""`loadtest capacity`: the highest rate whose objectives hold."""
+
+from __future__ import annotations
+
+import dataclasses
+import sys
+from argparse import ArgumentParser
+from typing import Any, Final
+
+from django.core.management.base import CommandError
+
+from perf import load_history
+from perf.load.capacity import RESOLUTION, search
+from perf.load.ceiling import ceiling_rate
+from perf.load.results import CapacityPoint, CapacityResult, LoadRun, Model, Stage
+from perf.load_places import Place
+from perf.load_runner import Load, Telling, made
+from perf.management.arguments import between
+from perf.management.load_arguments import add_how, add_outputs, add_what, rate_per_s, write_as
+from perf.management.load_planning import asked
+from perf.management.load_progress import telling
+from perf.management.load_running import (
+    FAILED,
+    INCONCLUSIVE,
+    LOOKING,
+    alone,
+    enlist,
+    surroundings,
+)
+from perf.management.subcommands import INTERRUPTED, USAGE
+from perf.report.load import knee
+from perf.report.load.summary import quantile
+from perf.report.painting import Look
+
+SAYS: Final = "the highest rate whose objectives hold"
+DESCRIPTION: Final = """\
+Makes one load test after the other, at twice the rate as long as the objectives
+hold, then in between, until the highest rate that holds is known to 10 %. A
+rate that fails is tried once more. Each of them is kept as a run of its own.
+
+--rate is where it begins. The longer --duration, the surer each answer.
+
+exit codes:
+  0 found; 1 the objectives did not hold at any rate that was tried; 2 wrong
+  arguments; 3 refused; 4 no rate is known that fails; 130 interrupted"""
+EXAMPLES: Final = """\
+  manage.py loadtest capacity tasks.browse --serve --slo 'p95<200ms,fail<1%'
+  manage.py loadtest capacity --get URL --slo 'p99<50ms' --rate 100/s"""
+
+
+def add_arguments(parser: ArgumentParser) -> None:
+    """What to call, how, and what is to hold."""
+    add_what(parser)
+    add_how(parser)
+    held = parser.add_argument_group("search")
+    held.add_argument("--slo", required=True, metavar="OBJECTIVES", help="such as 'p99<300ms'")
+    held.add_argument(
+        "--most", type=rate_per_s, metavar="RATE", help="try none above (default: no limit)"
+    )
+    held.add_argument(
+        "--resolution",
+        type=between(0.01, 1, float),
+        default=RESOLUTION,
+        metavar="SHARE",
+        help="how close the rates that hold and that fail are to come (default: 0.1)",
+    )
+    add_outputs(parser, "the search")
+
+
+def run(options: dict[str, Any], stdout: Any) -> int:
+    """Search, and tell what was found; the exit code."""
+    if options["stages"] or options["soak"] or options["spike"] or options["users"]:
+        raise CommandError(
+            "A search makes its own stages, in the open model: --rate says where it begins.",
+            returncode=USAGE,
+        )
+    wanted = asked({**options, "abort_on_fail": True})
+    if wanted.load.method.model is not Model.OPEN:
+        raise CommandError("A search is of the open model.", returncode=USAGE)
+    with alone(), telling(quiet=options["quiet"]) as teller, wanted.place(teller.step) as place:
+        searcher = _Searcher(wanted.load, place, teller)
+        found = search(
+            searcher.measure,
+            begins=wanted.load.method.stages[0].ends,
+            most=options["most"] or float("inf"),
+            resolution=options["resolution"],
+            told=searcher.told,
+        )
+    for each in searcher.kept:  # now that the connection is on the application's database again
+        enlist(each)
+    stdout.write(knee.render(found, Look.of(sys.stdout)), ending="")
+    write_as(found, options, knee)
+    return _exit_code(found, is_interrupted=searcher.is_interrupted)
+
+
+class _Searcher:
+    """Makes a load test at each rate that the search asks for, and keeps it."""
+
+    def __init__(self, load: Load, place: Place, teller: Telling) -> None:
+        self._load = load
+        self._place = place
+        self._teller = teller
+        self._environment = surroundings()
+        teller.step(LOOKING)
+        self._ceiling_rate = ceiling_rate()
+        self.is_interrupted = False
+        self.kept: list[LoadRun] = []
+
+    def measure(self, rate: float) -> LoadRun:
+        self._teller.step(f"At {rate:g}/s.")
+        duration_s = self._load.method.stages[0].duration_s
+        stages = (Stage(duration_s, rate, rate),)
+        method = dataclasses.replace(self._load.method, stages=stages)
+        load = dataclasses.replace(self._load, method=method)
+        found = made(load, self._place, self._environment, self._teller, self._ceiling_rate)
+        self.is_interrupted = found.is_interrupted
+        load_history.save(found.run)
+        self.kept.append(found.run)
+        return found.run
+
+    def told(self, point: CapacityPoint) -> None:
+        self._teller.step(f"  {point.verdict}: p99 {quantile(point.p99)}")
+
+
+def _exit_code(found: CapacityResult, *, is_interrupted: bool) -> int:
+    if is_interrupted:
+        return INTERRUPTED
+    if not found.holds:
+        return FAILED
+    return 0 if found.fails else INCONCLUSIVE

@@ -1,0 +1,283 @@
+"""What `loadtest` reads from its arguments, and what it refuses before anything is called."""
+
+from __future__ import annotations
+
+import socket
+from argparse import ArgumentTypeError
+from typing import Any
+
+import pytest
+from django.core.management import CommandError, call_command
+
+from perf.load.results import Arrivals, Model, Stage
+from perf.management.commands.loadtest import SUBCOMMANDS
+from perf.management.load_arguments import (
+    factor,
+    header,
+    method_of,
+    period_s,
+    rate_per_s,
+    some_s,
+    stages,
+)
+from perf.management.load_planning import command, is_local
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [("0s", 0), ("500ms", 0.5), ("1.5s", 1.5), ("90s", 90), ("10m", 600), (" 1h ", 3_600)],
+)
+def test_a_time_is_read(text, found):
+    assert period_s(text) == found
+
+
+@pytest.mark.parametrize("text", ["", "10", "s", "-1s", "1d", "1.s", "1e3s", "nan", "1 s"])
+def test_another_time_is_refused(text):
+    with pytest.raises(ArgumentTypeError, match="must be a time such as 500ms, 30s, 10m or 1h"):
+        period_s(text)
+
+
+def test_what_takes_time_takes_some():
+    with pytest.raises(ArgumentTypeError, match="must be a time above 0"):
+        some_s("0s")
+
+
+@pytest.mark.parametrize(
+    ("text", "found"), [("50/s", 50), ("50", 50), ("0.5/s", 0.5), ("600/m", 10), ("3600/h", 1)]
+)
+def test_a_rate_is_a_second(text, found):
+    assert rate_per_s(text) == found
+
+
+@pytest.mark.parametrize("text", ["0/s", "", "/s", "50/d", "50/", "-1", "1e3", "nan", "1000001/s"])
+def test_another_rate_is_refused(text):
+    with pytest.raises(ArgumentTypeError, match="must be a rate such as 50/s or 600/m"):
+        rate_per_s(text)
+
+
+def test_stages_go_on_from_the_level_of_the_one_before():
+    assert stages("30s:10,2m:50, 30s:0") == (
+        Stage(30, 0, 10),
+        Stage(120, 10, 50),
+        Stage(30, 50, 0),
+    )
+
+
+@pytest.mark.parametrize("text", ["", "30s", "30s:", "30s:x", "0s:10", "30s:10,", "30s:0,10s:0"])
+def test_other_stages_are_refused(text):
+    with pytest.raises(ArgumentTypeError):
+        stages(text)
+
+
+@pytest.mark.parametrize(("text", "found"), [("5x", 5), ("1.5", 1.5)])
+def test_a_factor_is_read(text, found):
+    assert factor(text) == found
+
+
+@pytest.mark.parametrize("text", ["1x", "0", "x", "", "1001x"])
+def test_another_factor_is_refused(text):
+    with pytest.raises(ArgumentTypeError, match="must be a factor above 1"):
+        factor(text)
+
+
+def test_a_header_has_its_name_in_lower_case():
+    assert header("Authorization: Bearer a:b") == ("authorization", "Bearer a:b")
+
+
+@pytest.mark.parametrize("text", ["Authorization", ": x", "a b: c", ""])
+def test_another_header_is_refused_and_its_value_is_not_told(text):
+    with pytest.raises(ArgumentTypeError, match="must be like 'name: value'"):
+        header(text)
+
+
+def options(**given: Any) -> dict[str, Any]:
+    """The options of a run, as they are where nothing is said."""
+    unsaid = dict.fromkeys(("model", "rate", "users", "think", "stages", "spike", "duration"))
+    usual = {
+        "get": [],
+        "arrivals": "poisson",
+        "soak": False,
+        "warmup": 5.0,
+        "timeout": 10.0,
+        "max_in_flight": 500,
+        "workers": 1,
+        "seed": 7,
+    }
+    return {**unsaid, **usual, **given}
+
+
+class TestTheMethod:
+    def test_is_open_and_by_chance_where_nothing_is_said(self):
+        found = method_of(options())
+
+        assert (found.model, found.arrivals, found.think_s) == (Model.OPEN, Arrivals.POISSON, 0)
+        assert found.stages == (Stage(60, 20, 20),)
+        assert (found.warmup_s, found.timeout_s, found.seed) == (5, 10, 7)
+
+    def test_of_the_usual_has_the_samples_that_a_p99_needs(self):
+        (stage,) = method_of(options()).stages
+
+        assert stage.duration_s * stage.ends >= 1_000
+
+    def test_is_closed_with_users_who_think_in_scenarios(self):
+        found = method_of(options(users=30))
+
+        assert (found.model, found.stages, found.think_s) == (
+            Model.CLOSED,
+            (Stage(60, 30, 30),),
+            1,
+        )
+
+    def test_has_no_thinking_between_addresses(self):
+        assert method_of(options(users=30, get=["http://127.0.0.1/"])).think_s == 0
+
+    def test_of_a_spike_is_as_long_and_steps_up_in_the_middle(self):
+        assert method_of(options(rate=10.0, spike=5.0, duration=100.0)).stages == (
+            Stage(40, 10, 10),
+            Stage(20, 50, 50),
+            Stage(40, 10, 10),
+        )
+
+    def test_of_a_soak_takes_an_hour_unless_another_time_is_said(self):
+        assert method_of(options(soak=True)).stages == (Stage(3_600, 20, 20),)
+        assert method_of(options(soak=True, duration=600.0)).stages == (Stage(600, 20, 20),)
+
+    def test_has_a_seed_of_its_own_where_none_is_said(self):
+        seeds = {method_of(options(seed=None)).seed for _ in range(5)}
+
+        assert len(seeds) > 1
+
+    @pytest.mark.parametrize(
+        ("given", "told"),
+        [
+            ({"model": "closed", "rate": 5.0}, "--rate is of the open model"),
+            ({"users": 5, "rate": 5.0}, "--rate is of the open model"),
+            ({"model": "open", "users": 5}, "--users are of the closed model"),
+            ({"stages": (Stage(1, 0, 1),), "rate": 5.0}, "--stages say how much and how long"),
+            ({"stages": (Stage(1, 0, 1),), "duration": 5.0}, "--stages say how much and how long"),
+            ({"workers": 4, "max_in_flight": 3}, "must allow each of the --workers a request"),
+        ],
+    )
+    def test_is_not_both(self, given, told):
+        with pytest.raises(CommandError, match=told) as caught:
+            method_of(options(**given))
+        assert caught.value.returncode == 2
+
+
+def refusal(*arguments: str) -> tuple[int, str]:
+    with pytest.raises(CommandError) as caught:
+        call_command("loadtest", *arguments)
+    return caught.value.returncode, str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ([], "Name scenarios, or addresses with --get"),
+        (["planted.files", "--get", "http://127.0.0.1/"], "Name scenarios, or addresses"),
+        (["--module", "perf.tests.planted_service", "planted.files"], "Say where: --serve starts"),
+        (["--get", "127.0.0.1:8000"], "'127.0.0.1:8000' must be like http://127.0.0.1:8000/path"),
+        (["--get", "ftp://127.0.0.1/"], "must be like http://127.0.0.1:8000/path"),
+        (["--get", "http://127.0.0.1/", "--get", "http://127.0.0.2/"], "must be of one server"),
+        (["--get", "http://127.0.0.1/", "--target", "http://127.0.0.1/"], "leave --target out"),
+        (["--get", "http://127.0.0.1/", "--size", "10k"], "--size is of the data that --serve"),
+        (["--get", "livez", "--serve"], "With --serve, --get 'livez' must be a path"),
+        (["absent.scenario", "--target", "http://127.0.0.1"], "No scenario is named 'absent.scen"),
+        (["x.y", "--module", "not.there", "--target", "http://127.0.0.1"], "ModuleNotFoundError"),
+        (["x.y", "--header", "a: b", "--target", "http://127.0.0.1"], "--header goes with --get"),
+        (["--get", "http://127.0.0.1/", "--slo", "p99"], "'p99' is no objective"),
+        (["--get", "http://127.0.0.1/", "--abort-on-fail"], "--abort-on-fail needs an --slo"),
+    ],
+)
+def test_wrong_arguments_are_told_with_2(arguments, message):
+    code, told = refusal("run", *arguments)
+
+    assert (code, message in told) == (2, True), told
+
+
+def test_a_target_has_no_path():
+    module = ["--module", "perf.tests.planted_service"]
+    code, told = refusal("run", "planted.files", *module, "--target", "http://127.0.0.1/api/")
+
+    assert code == 2
+    assert "'http://127.0.0.1/api/' must be a server, such as http://127.0.0.1:8000" in told
+
+
+def test_another_machine_is_refused_unless_one_says_that_it_may_be_loaded():
+    code, told = refusal("run", "--get", "http://192.0.2.1/")
+
+    assert code == 3
+    assert "http://192.0.2.1 is not this machine." in told
+    assert "--yes-load-remote" in told
+
+
+def test_a_server_that_is_not_there_is_told_at_once():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    code, told = refusal("run", "--get", f"http://127.0.0.1:{port}/")
+
+    assert code == 3
+    assert f"Nobody answers at http://127.0.0.1:{port}: " in told
+
+
+def test_to_serve_a_project_must_say_how(settings):
+    settings.PERF_LOAD_SERVICE = ""
+    module = ["--module", "perf.tests.planted_service"]
+
+    code, told = refusal("run", "planted.files", *module, "--serve", "--quiet")
+    assert (code, told) == (
+        2,
+        "--serve needs PERF_LOAD_SERVICE in the settings: see docs/load-testing.md.",
+    )
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--users", "5"], "A search makes its own stages, in the open model"),
+        (["--soak"], "A search makes its own stages"),
+        (["--model", "closed"], "A search is of the open model"),
+    ],
+)
+def test_a_search_is_of_the_open_model(arguments, message):
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        url = f"http://127.0.0.1:{server.getsockname()[1]}/"
+        code, told = refusal("capacity", "--get", url, "--slo", "p99<1s", *arguments)
+
+    assert (code, message in told) == (2, True), told
+
+
+@pytest.mark.parametrize(
+    ("url", "local"),
+    [
+        ("http://127.0.0.1:8000", True),
+        ("http://127.9.9.9", True),
+        ("http://[::1]:8000", True),
+        ("http://localhost", True),
+        ("http://10.0.0.1", False),
+        ("http://192.0.2.1", False),
+        ("http://0.0.0.0", False),
+        ("http://no-such-name.invalid", False),
+    ],
+)
+def test_only_the_loopback_is_this_machine(url, local):
+    assert is_local(url) == local
+
+
+def test_the_command_is_kept_without_what_headers_say(monkeypatch):
+    argv = ["manage.py", "loadtest", "run", "--get", "URL", "--header", "Authorization: Bearer s3"]
+    monkeypatch.setattr("sys.argv", argv)
+
+    kept = command({"header": [("authorization", "Bearer s3")]})
+    assert kept == "manage.py loadtest run --get URL --header 'Authorization: …'"
+
+
+@pytest.mark.parametrize("name", SUBCOMMANDS)
+def test_each_subcommand_teaches_by_examples(name, capsys):
+    with pytest.raises(SystemExit) as caught:
+        call_command("loadtest", name, "--help")
+
+    assert caught.value.code == 0
+    told = capsys.readouterr().out
+    assert f"  manage.py loadtest {name}" in told.partition("examples:")[2]
