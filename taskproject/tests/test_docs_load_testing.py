@@ -14,6 +14,7 @@ from django.http import HttpRequest, JsonResponse
 from django.test import Client
 from django.urls import path
 
+from perf import load_history
 from perf.load import intervals, rig
 from perf.load.capacity import RESOLUTION
 from perf.load.compare import MARGIN
@@ -25,6 +26,7 @@ from perf.management import load_comparing, load_listing, load_running, load_sea
 from perf.management.commands.loadtest import SUBCOMMANDS
 from perf.management.load_running import EXIT_CODES
 from perf.management.subcommands import INTERRUPTED, USAGE
+from perf.report.load.summary import is_sound
 from perf.scenarios import discover
 from perf.service import SETTING
 from perf.testing.scenarios import play
@@ -111,6 +113,22 @@ def test_its_limits_are_those_of_the_code() -> None:
     assert rig.CEILING == 0.5
     assert f"known to {100 * RESOLUTION:.0f} %" in PAGE
     assert f"beyond {100 * MARGIN:.0f} % (`--margin`)" in PAGE
+
+
+def test_the_kept_run_has_the_figures_that_it_tells() -> None:
+    run = load_history.load(str(ROOT / "docs" / "load" / "mixed.json.gz"))
+    told = PAGE.partition("## A run, kept")[2].partition("\n## ")[0]
+    p95 = run.total.latency.at(0.95)
+
+    assert is_sound(run)
+    assert p95 is not None
+    assert f"{run.method.stages[0].begins:.0f} sessions a second for a minute" in told
+    assert f"{run.rate:.0f} answers came a second" in told
+    assert f"of {run.total.requests:,} requests failed" in " ".join(told.split())
+    assert run.total.failures == {}
+    assert f"p95 was {p95.value_ms:.1f} ms [{p95.low_ms:.1f}, {p95.high_ms:.1f}]" in told
+    assert any("p50 rose" in each for each in run.complaints)
+    assert run.id in (ROOT / "docs" / "load" / "mixed.html").read_text(encoding="utf-8")
 
 
 def test_it_names_what_stands_beside_the_command() -> None:
