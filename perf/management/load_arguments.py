@@ -112,7 +112,10 @@ def add_what(parser: ArgumentParser) -> None:
         metavar="MODULE",
         help="a module with more scenarios, such as drafts.scenarios",
     )
-    where = parser.add_argument_group("where")
+    _add_where(parser.add_argument_group("where"))
+
+
+def _add_where(where: Any) -> None:
     places = where.add_mutually_exclusive_group()
     places.add_argument("--target", metavar="URL", help="a server, such as http://127.0.0.1:8000")
     places.add_argument(
@@ -140,6 +143,16 @@ def add_what(parser: ArgumentParser) -> None:
 def add_how(parser: ArgumentParser) -> None:
     """How the load is made."""
     how = parser.add_argument_group("how")
+    _add_model(how)
+    _add_shape(how)
+    _add_bounds(how)
+    how.add_argument(
+        "--seed", type=between(0, 2**31 - 1), metavar="N", help="draw what another run has drawn"
+    )
+    how.add_argument("--quiet", action="store_true", help="tell no progress")
+
+
+def _add_model(how: Any) -> None:
     how.add_argument(
         "--model",
         choices=[each.value for each in Model],
@@ -168,8 +181,12 @@ def add_how(parser: ArgumentParser) -> None:
         "--think",
         type=period_s,
         metavar="TIME",
-        help="how long a user pauses between calls, in the mean (default: 0s; 1s with --users)",
+        help="how long a user pauses between calls, in the mean (default: 1s in scenarios of the "
+        "closed model, else 0s)",
     )
+
+
+def _add_shape(how: Any) -> None:
     shape = how.add_mutually_exclusive_group()
     shape.add_argument(
         "--stages",
@@ -192,6 +209,9 @@ def add_how(parser: ArgumentParser) -> None:
         metavar="TIME",
         help="before that, measured by nobody (default: 5s)",
     )
+
+
+def _add_bounds(how: Any) -> None:
     how.add_argument(
         "--timeout",
         type=some_s,
@@ -213,10 +233,6 @@ def add_how(parser: ArgumentParser) -> None:
         metavar="N",
         help="processes that make the load together (default: 1)",
     )
-    how.add_argument(
-        "--seed", type=between(0, 2**31 - 1), metavar="N", help="draw what another run has drawn"
-    )
-    how.add_argument("--quiet", action="store_true", help="tell no progress")
 
 
 def add_outputs(parser: ArgumentParser, of: str = "the run") -> None:
