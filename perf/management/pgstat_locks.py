@@ -10,8 +10,9 @@ from datetime import UTC, datetime
 from typing import Any, Final
 
 from perf.management.arguments import add_database, duration_s
+from perf.pgstat.connecting import connected
 from perf.pgstat.results import Row
-from perf.pgstat.server import Server, connected
+from perf.pgstat.server import Server
 from perf.pgstat.waiting import tree
 
 SAYS: Final = "who waits for a lock, and for whom"
