@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from django.core.management.base import CommandParser
+from django.db import DEFAULT_DB_ALIAS, connections
 
 _SIZE: Final = re.compile(r"(\d{1,9})([kM]?)")
 _UNITS: Final = {"": 1, "k": 1_000, "M": 1_000_000}
@@ -50,6 +51,23 @@ def between(least: float, most: float, kind: Callable[[str], Any] = int) -> Call
         return number
 
     return read
+
+
+def add_database(parser: Any) -> None:
+    """The option for which database of the project."""
+    parser.add_argument(
+        "--database",
+        type=_alias,
+        default=DEFAULT_DB_ALIAS,
+        metavar="ALIAS",
+        help="of DATABASES in the settings",
+    )
+
+
+def _alias(text: str) -> str:
+    if text not in connections:
+        raise ArgumentTypeError(f"{text!r} is none of DATABASES: {', '.join(connections)}")
+    return text
 
 
 def add_module(parser: Any) -> None:

@@ -10,10 +10,11 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
 
+import psycopg
 from django.core.management.base import CommandError
-from django.db import DEFAULT_DB_ALIAS
+from django.db import ProgrammingError
 
-from perf.management.arguments import between
+from perf.management.arguments import add_database, between
 from perf.management.subcommands import USAGE
 from perf.pgstat import store
 from perf.pgstat.capabilities import probe
@@ -84,9 +85,7 @@ def add_look(parser: ArgumentParser, *, shows_rows: bool, sections: bool = True)
         window.add_argument(
             "--versus", type=span, metavar="WINDOW", help="another window beside it: 8d..7d"
         )
-    parser.add_argument(
-        "--database", default=DEFAULT_DB_ALIAS, metavar="ALIAS", help="of DATABASES in the settings"
-    )
+    add_database(parser)
     if shows_rows:
         parser.add_argument(
             "--top",
@@ -111,9 +110,21 @@ def _add_sections(parser: ArgumentParser) -> None:
         "sections",
         nargs="*",
         metavar="SECTION",
-        choices=[[], *(each.name for each in SECTIONS)],
+        type=_section,
         help=f"{', '.join(each.name for each in SECTIONS)} (default: all)",
     )
+
+
+def _section(text: str) -> str:
+    names = [each.name for each in SECTIONS]
+    if text not in names:
+        raise ArgumentTypeError(f"{text!r} is none of the sections: {', '.join(names)}")
+    return text
+
+
+def is_unmigrated(error: ProgrammingError) -> bool:
+    """Whether the table of the snapshots was not made yet: a look needs none."""
+    return isinstance(error.__cause__, psycopg.errors.UndefinedTable)
 
 
 def looked(options: dict[str, Any]) -> Document:
@@ -125,6 +136,10 @@ def looked(options: dict[str, Any]) -> Document:
                 versus = _samples(server, options["versus"])
         except (store.NoSnapshot, NoSample) as error:
             raise CommandError(str(error), returncode=USAGE) from error
+        except ProgrammingError as error:
+            if options["window"] is not ... or options.get("versus") or not is_unmigrated(error):
+                raise
+            window, versus = (None, None), None
         found = _over(server, options, window, versus)
         if versus is None:
             return found

@@ -8,9 +8,8 @@ from argparse import ArgumentParser
 from typing import Any, Final
 
 from django.core.management.base import CommandError
-from django.db import DEFAULT_DB_ALIAS
 
-from perf.management.arguments import between
+from perf.management.arguments import add_database, between
 from perf.management.subcommands import REFUSED
 from perf.pgstat.cancelling import Refused, Started, Target, cancel, target
 from perf.pgstat.server import connected
@@ -36,9 +35,7 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument("pid", type=between(1, _MOST), metavar="PID", help="of `pgstat locks`")
     parser.add_argument("--reason", required=True, metavar="TEXT", help="is kept with the record")
     parser.add_argument("--yes", action="store_true", help="do not ask")
-    parser.add_argument(
-        "--database", default=DEFAULT_DB_ALIAS, metavar="ALIAS", help="of DATABASES in the settings"
-    )
+    add_database(parser)
 
 
 def run(options: dict[str, Any], stdout: Any) -> int:

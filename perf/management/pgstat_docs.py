@@ -24,8 +24,8 @@ between the lines
   <!-- end -->
 
 exit codes:
-  0 done, or nothing to do; 1 the page is out of step (with --check); 2 it has
-  no place for it"""
+  0 done, or nothing to do; 1 the page is out of step (with --check); 2 it can't
+  be read, or has no place for it"""
 EXAMPLES: Final = """\
   manage.py pgstat docs docs/reports.md
   manage.py pgstat docs docs/reports.md --check"""
@@ -39,7 +39,11 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 def run(options: dict[str, Any], stdout: Any) -> int:
     """Write the page; 1 if it is out of step and was only to be looked at."""
-    path, before = options["page"], options["page"].read_text(encoding="utf-8")
+    path: Path = options["page"]
+    try:
+        before = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise CommandError(f"{path} can't be read: {error}", returncode=USAGE) from error
     after = renewed(before)
     if after == before:
         return 0

@@ -8,8 +8,8 @@ from argparse import ArgumentParser
 from typing import Any, Final
 
 from django.core.management.base import CommandError
-from django.db import DEFAULT_DB_ALIAS
 
+from perf.management.arguments import add_database
 from perf.management.subcommands import USAGE
 from perf.pgstat.captured import Captured, NotCaptured, captured, generic
 from perf.pgstat.server import connected
@@ -44,9 +44,7 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--format", choices=("text", "json"), default="text", help="(default: text)"
     )
-    parser.add_argument(
-        "--database", default=DEFAULT_DB_ALIAS, metavar="ALIAS", help="of DATABASES in the settings"
-    )
+    add_database(parser)
 
 
 def run(options: dict[str, Any], stdout: Any) -> int:

@@ -9,9 +9,7 @@ from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from django.db import DEFAULT_DB_ALIAS
-
-from perf.management.arguments import duration_s
+from perf.management.arguments import add_database, duration_s
 from perf.pgstat.results import Row
 from perf.pgstat.server import Server, connected
 from perf.pgstat.waiting import tree
@@ -41,9 +39,7 @@ def add_arguments(parser: ArgumentParser) -> None:
         metavar="TIME",
         help="between two drawings (default: 2s)",
     )
-    parser.add_argument(
-        "--database", default=DEFAULT_DB_ALIAS, metavar="ALIAS", help="of DATABASES in the settings"
-    )
+    add_database(parser)
 
 
 def run(options: dict[str, Any], stdout: Any) -> int:

@@ -8,11 +8,11 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 from django.core.management.base import CommandError
-from django.db import DEFAULT_DB_ALIAS, InternalError, close_old_connections
+from django.db import InternalError, ProgrammingError, close_old_connections
 from django.db.utils import NotSupportedError
 
-from perf.management.arguments import duration_s
-from perf.management.looking import LONGEST_DAYS
+from perf.management.arguments import add_database, duration_s
+from perf.management.looking import LONGEST_DAYS, is_unmigrated
 from perf.management.subcommands import REFUSED
 from perf.pgstat import store
 from perf.pgstat.capabilities import Capabilities, probe
@@ -46,9 +46,7 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument("--loop", type=duration_s, metavar="TIME", help="take one so often")
     parser.add_argument("--list", action="store_true", help="show those that are kept")
     parser.add_argument("--prune", action="store_true", help="thin out, and take none")
-    parser.add_argument(
-        "--database", default=DEFAULT_DB_ALIAS, metavar="ALIAS", help="of DATABASES in the settings"
-    )
+    add_database(parser)
 
 
 def run(options: dict[str, Any], stdout: Any) -> int:
@@ -82,6 +80,11 @@ def _take(options: dict[str, Any], stdout: Any) -> None:
             _keep_look(server, can, unpack(bytes(taken.sample)))
     except (store.Collecting, InternalError, NotSupportedError) as error:
         raise CommandError(str(error).strip(), returncode=REFUSED) from error
+    except ProgrammingError as error:
+        if not is_unmigrated(error):
+            raise
+        told = "There is no table for snapshots yet: `manage.py migrate` makes it."
+        raise CommandError(told, returncode=REFUSED) from error
     stdout.write(
         f"{taken.taken_at:%Y-%m-%d %H:%M:%S} UTC: {taken.statements:,} statements, "
         f"{taken.tables:,} tables, {figures.size_bytes(taken.size_bytes)}, "

@@ -7,6 +7,8 @@ Such a module has `SAYS`, `DESCRIPTION`, `EXAMPLES`, `add_arguments(parser)`, an
 from __future__ import annotations
 
 import io
+import os
+import select
 import signal
 import sys
 import threading
@@ -25,6 +27,7 @@ from perf.management.arguments import add_subcommand
 USAGE: Final = 2
 REFUSED: Final = 3
 INTERRUPTED: Final = 130
+UNREAD: Final = 141  # as the shell has it for SIGPIPE
 
 
 class SubcommandCommand(BaseCommand):
@@ -91,14 +94,32 @@ class SubcommandCommand(BaseCommand):
     def _done(self, name: str, options: dict[str, Any]) -> int:
         try:
             with ended_as_by_ctrl_c():
-                return int(self.module(name).run(options, self.stdout))
+                code = int(self.module(name).run(options, self.stdout))
+                self.stdout.flush()
+                return code
         except self.refusals() as error:
             raise CommandError(str(error), returncode=REFUSED) from error
         except self.hindrances() as error:
+            if isinstance(error, BrokenPipeError) and _is_unread():
+                return UNREAD
             told = f"{type(error).__name__}: {str(error).strip()}"
             raise CommandError(told, returncode=REFUSED) from error
         except KeyboardInterrupt:
             return INTERRUPTED
+
+
+def _is_unread() -> bool:
+    """Whether nobody reads standard output any more, as behind `| head -1`: no fault of ours, and
+    nothing to tell. What is left to be written goes nowhere then."""
+    try:
+        written = select.poll()
+        written.register(sys.stdout, 0)
+        if not any(event & select.POLLERR for _, event in written.poll(0)):
+            return False
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except OSError:  # io.UnsupportedOperation: it is no file, as in a test
+        return False
+    return True
 
 
 @contextmanager

@@ -28,11 +28,16 @@ class monitor_query_performance:  # noqa: N801  a decorator
 
     Takes functions, coroutine functions, generators of both kinds and methods: of a generator the
     time of its own steps counts, not that of who reads it. Raises what the callable raises, and
-    `TypeError` for what can't be called. Costs no statement; a slow SELECT's plan is asked for
-    when the block has ended, once for each shape in PLAN_HOURS.
+    `TypeError` for what can't be called, and without brackets. Costs no statement; a slow
+    SELECT's plan is asked for when the block has ended, once for each shape in PLAN_HOURS.
     """
 
     def __init__(self, threshold_ms: float = THRESHOLD_MS, *, name: str = "") -> None:
+        if not isinstance(threshold_ms, int | float):  # as a decorator without its brackets has it
+            raise TypeError(
+                f"{threshold_ms!r} is no number of milliseconds: write "
+                "@monitor_query_performance(threshold_ms=50)."
+            )
         self.threshold_ms = threshold_ms
         self.name = name
         self._watched: _Watched | None = None

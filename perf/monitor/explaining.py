@@ -69,7 +69,7 @@ def _asked(sample: Sample) -> Explained | None:
         transaction.set_rollback(True, using=alias)
     found = json.loads(document) if isinstance(document, str | bytes) else document
     identifier = found[0].get("Query Identifier")
-    return Explained(_redacted(parse_plan(found)), identifier)
+    return Explained(redacted(parse_plan(found)), identifier)
 
 
 def _document(sample: Sample) -> Any:
@@ -93,7 +93,8 @@ def _written(sql: Any, cursor: Any) -> str:
     return sql if isinstance(sql, str) else str(sql.as_string(cursor))
 
 
-def _redacted(plan: Plan) -> Plan:
+def redacted(plan: Plan) -> Plan:
+    """A plan without the values in its conditions."""
     return dataclasses.replace(plan, root=_without_values(plan.root))
 
 

@@ -118,7 +118,7 @@ def _hash(params: Any, number: int) -> int:
     from all others."""
     try:
         return hash(tuple(params.items()) if isinstance(params, dict) else tuple(params or ()))
-    except TypeError:
+    except Exception:  # whatever a value of the application's own does
         return -1 - number
 
 
@@ -152,7 +152,7 @@ class Recording:
         self._repeats = repeats
         self._explains = explains
         self._keeps = keeps
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()  # a hash may ask the database itself
 
     @property
     def total_ms(self) -> float:

@@ -210,7 +210,15 @@ def _remove_old(folder: Path) -> None:
 
 
 process: Final = Totals()
-os.register_at_fork(after_in_child=process.forget)
+
+
+def _begin_in_child() -> None:
+    # A thread may have held the lock, which is not there any more to let it go.
+    process._lock = threading.Lock()
+    process.forget()
+
+
+os.register_at_fork(after_in_child=_begin_in_child)
 
 
 def totals() -> dict[str, Any]:

@@ -6,14 +6,20 @@ import re
 from typing import Any, Final
 
 LENGTH: Final = 300  # characters of a statement that a report shows
+# PostgreSQL's comments nest. Deeper than this nobody writes them.
+_COMMENT: Final = r"/\*.*?(?:\*/|\Z)"
+_NESTED: Final = rf"/\*(?:(?!\*/|/\*).|{_COMMENT})*+(?:\*/|\Z)"
+_COMMENTS: Final = rf"/\*(?:(?!\*/|/\*).|{_NESTED})*+(?:\*/|\Z)"
 _TOKEN: Final = re.compile(
-    r"""
-    # PostgreSQL cuts a long statement, so that a string may have no end.
-    (?P<value> [eE]'(?:\\.|''|[^'\\])*(?:'|\Z) | (?:[bBxXnN]|[uU]&)?'(?:''|[^'])*(?:'|\Z)
+    rf"""
+    # PostgreSQL cuts a long statement, so that a string may have no end, even behind a backslash.
+    # One that follows on another line is of the same kind: a backslash in it hides a quote too.
+    (?P<value> [eE]'(?:\\(?:.|\Z)|[^'\\]|'(?:\s|--[^\n\r]*[\n\r])*+')*+(?:'|\Z)
+        | (?:[bBxXnN]|[uU]&)?'(?:''|[^'])*(?:'|\Z)
         | \$(?P<tag>(?:[^\W\d]\w*)?)\$.*?(?:\$(?P=tag)\$|\Z)
         | (?:\d[\w.]*|\.\d\w*)(?:(?<=[eE])[+-]\d+)? )
     # Words are taken whole, so that none ends with what begins a string.
-    | (?P<kept> /\*.*?(?:\*/|\Z) | --[^\n]* | "(?:[^"]|"")*(?:"|\Z) | \$\d+ | [^\W\d][\w$]* )
+    | (?P<kept> {_COMMENTS} | --[^\n\r]* | "(?:[^"]|"")*(?:"|\Z) | \$\d+ | [^\W\d][\w$]* )
     """,
     re.VERBOSE | re.DOTALL,
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final
@@ -31,11 +32,19 @@ class Capabilities:
     settings: dict[str, str]  # those of `SETTINGS` that there are
     extensions: dict[str, str]
 
+    @property
+    def role_in_sql(self) -> str:
+        """The role as SQL has it: in quotes where its name takes them."""
+        is_plain = re.fullmatch(r"[a-z_][a-z0-9_]*", self.role)
+        return self.role if is_plain else '"' + self.role.replace('"', '""') + '"'
+
     def setting_on(self, name: str) -> bool:
         """Whether a setting is on."""
         return self.settings.get(name) == "on"
 
 
+TRACK: Final = "pg_stat_statements.track"
+TRACK_REMEDY: Final = f"ALTER SYSTEM SET {TRACK} = top; SELECT pg_reload_conf();"
 SETTINGS: Final = (
     "autovacuum",
     "autovacuum_analyze_scale_factor",
@@ -55,7 +64,7 @@ SETTINGS: Final = (
     "max_parallel_maintenance_workers",
     "max_wal_size",
     "pg_stat_statements.max",
-    "pg_stat_statements.track",
+    TRACK,
     "pg_stat_statements.track_planning",
     "pg_stat_statements.track_utility",
     "reserved_connections",

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import asdict, dataclass
 from typing import Any, Final
 
 import psycopg
 from psycopg import sql
 
+from perf.monitor.explaining import redacted
 from perf.monitor.options import options
 from perf.monitor.totals import gathered
 from perf.pg.plans import parse_plan
+from perf.pg.redaction import without_values
 from perf.pgstat.origins import origins
 from perf.pgstat.server import Server
 
 _GENERIC_FROM: Final = 160_000  # version_num
+_IDENTIFIER: Final = re.compile(r"-?[0-9]{1,20}")
 
 
 class NotCaptured(LookupError):
@@ -83,7 +87,9 @@ def generic(server: Server, statement: str) -> Captured:
     """
     if server.session.info.server_version < _GENERIC_FROM:
         raise NotCaptured("PostgreSQL makes plans for any values from version 16 on.")
-    if not statement.lstrip("-").isdigit():
+    if server.statements_schema is None:
+        raise NotCaptured("The extension pg_stat_statements was not made in this database.")
+    if not _IDENTIFIER.fullmatch(statement):
         raise NotCaptured(f"{statement} is no query identifier: `pgstat queries` shows them.")
     query = sql.SQL("SELECT query FROM {} WHERE queryid = %(id)s LIMIT 1")
     found = server.value(query.format(server.statements()), {"id": int(statement)})
@@ -95,6 +101,8 @@ def generic(server: Server, statement: str) -> Captured:
     except psycopg.Error as error:
         told = str(error).strip().splitlines()[0]
         raise NotCaptured(f"PostgreSQL can't plan {statement} without values: {told}") from error
-    plan = parse_plan(explained)
+    plan = redacted(parse_plan(explained))
     note = f"PostgreSQL's plan for any values, as {server.session.info.user}."
-    return Captured(statement, found, (), (Version(str(plan), plan.fingerprint),), note)
+    return Captured(
+        statement, without_values(found), (), (Version(str(plan), plan.fingerprint),), note
+    )

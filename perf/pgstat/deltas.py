@@ -170,7 +170,9 @@ def _notes(before: Sample, after: Sample) -> Any:
     if before.started_at != after.started_at:
         yield f"The server was started at {after.started_at}, within the window."
     for view in _WHOLE:
-        if (was := _since(before, view)) != (now := _since(after, view)) and was:
+        # What was never reset before has no time at all.
+        is_known = view.name in before.views and view.name in after.views
+        if is_known and (now := _since(after, view)) and now != _since(before, view):
             yield f"{view.name} was reset at {now}, within the window."
     evicted = _evictions(after) - _evictions(before)
     if evicted > 0:

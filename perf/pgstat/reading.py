@@ -193,7 +193,9 @@ def _first_line(error: Exception) -> str:
 def _missing(needs: Iterable[Need], can: Capabilities) -> Outcome | None:
     for need in needs:
         if not need.met(can):
-            return Outcome(Status.SKIPPED, need.reason, need.remedy.replace("{role}", can.role))
+            return Outcome(
+                Status.SKIPPED, need.reason, need.remedy.replace("{role}", can.role_in_sql)
+            )
     return None
 
 

@@ -102,6 +102,7 @@ def texts(server: Server, queryids: Iterable[int]) -> dict[int, str]:
     """The texts of statements as PostgreSQL has them now, without values. One statement."""
     statement = sql.SQL(
         "SELECT DISTINCT ON (queryid) queryid, query FROM {} WHERE queryid = ANY(%(ids)s)"
+        " AND dbid = (SELECT oid FROM pg_database WHERE datname = current_database())"
     ).format(server.statements())
     rows = server.rows(statement, {"ids": list(queryids)})
     return {row["queryid"]: kept_text(row["query"]) for row in rows if row["query"] is not None}

@@ -1,20 +1,17 @@
 """What may be kept of a statement's text: none of its values.
 
 PostgreSQL puts `$1` in the place of values, except in statements that only control something. On
-version 15 a DECLARE keeps those of its query.
+version 15 a DECLARE keeps those of its query. A statement that was running when its entry was reset
+or evicted comes back with all of its values.
 """
 
 from __future__ import annotations
 
-import re
 from typing import Final
 
 from perf.pg.redaction import cut, without_values
 
 LONGEST: Final = 8_000  # characters
-_PLANNED: Final = re.compile(
-    r"\s*(?:/\*.*?\*/\s*)*(select|with|insert|update|delete|merge|values)\b", re.I | re.S
-)
 
 
 def kept_text(text: str) -> str:
@@ -25,4 +22,4 @@ def kept_text(text: str) -> str:
     >>> kept_text('SELECT "a1" FROM t WHERE n = $1')
     'SELECT "a1" FROM t WHERE n = $1'
     """
-    return cut(text if _PLANNED.match(text) else without_values(text), LONGEST)
+    return cut(without_values(text), LONGEST)

@@ -274,3 +274,9 @@ def test_the_log_can_be_turned_off(caplog: pytest.LogCaptureFixture) -> None:
         ask()
 
     assert caplog.records == []
+
+
+@pytest.mark.parametrize("threshold_ms", [len, "50", None])
+def test_a_decorator_without_brackets_is_told_how_it_is_written(threshold_ms: Any) -> None:
+    with pytest.raises(TypeError, match="write @monitor_query_performance"):
+        monitor_query_performance(threshold_ms)

@@ -3,6 +3,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import signal
 import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import closing
@@ -25,7 +26,7 @@ from perf.monitor import budgets, findings, identifiers, query_budget
 from perf.monitor import totals as module
 from perf.monitor.budgets import Budget
 from perf.monitor.middleware import QueryMonitor, request_monitored
-from perf.monitor.recording import active, recorded
+from perf.monitor.recording import Recording, active, recorded
 from perf.monitor.totals import Totals, gathered, merged, process
 from perf.testing import assert_within_budgets
 
@@ -426,3 +427,21 @@ class TestSettings:
         }
 
         assert [each for each in run_checks() if (each.id or "").startswith("perf.")] == []
+
+
+def test_a_process_that_is_forked_amid_an_addition_goes_on() -> None:
+    with process._lock:  # of a thread that is not there in the child
+        child = os.fork()
+        if child == 0:
+            process.add("GET basket", Recording())
+            os._exit(0)
+        for _ in range(100):
+            ended, status = os.waitpid(child, os.WNOHANG)
+            if ended:
+                break
+            time.sleep(0.05)
+        else:
+            os.kill(child, signal.SIGKILL)
+            os.waitpid(child, 0)
+
+    assert (ended, status) == (child, 0)

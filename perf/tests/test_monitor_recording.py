@@ -49,6 +49,31 @@ def test_a_block_knows_its_statements_their_time_rows_and_places() -> None:
     assert shown(series.place).endswith(" run")
 
 
+class Asking(str):
+    """A value of an application whose hash asks the database."""
+
+    def __hash__(self) -> int:
+        run("SELECT 2")
+        raise ValueError("There is none.")
+
+
+def test_a_value_whose_hash_asks_the_database_holds_nobody_up() -> None:
+    statements = []
+
+    def work() -> None:
+        with recorded() as found:
+            for _ in range(2):
+                run("SELECT %s::text", [Asking("a")])
+        statements.append(found.statements)
+        connections.close_all()
+
+    working = threading.Thread(target=work, daemon=True)
+    working.start()
+    working.join(10)
+
+    assert statements == [4]
+
+
 def test_rows_that_are_not_told_are_unknown_and_not_none_at_all() -> None:
     with recorded() as found:
         run("SELECT 1 WHERE false")

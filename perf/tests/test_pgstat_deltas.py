@@ -124,6 +124,17 @@ def test_a_window_tells_restarts_resets_and_evictions():
     )
 
 
+def test_the_first_reset_of_all_is_told_too():
+    before = sample(database=[{"datid": 5, "stats_reset": None}])
+    after = sample(2, database=[{"datid": 5, "stats_reset": "2026-11-26"}])
+
+    assert Deltas(before, after).window.notes == (
+        "pg_stat_database was reset at 2026-11-26, within the window.",
+    )
+    assert Deltas(before, before).window.notes == ()
+    assert Deltas(sample(), after).window.notes == ()  # nobody knows what it was
+
+
 @pytest.mark.parametrize("view", [TABLES, STATEMENT_COUNTS, DATABASE])
 def test_a_view_that_can_not_be_read_has_no_rows(view):
     assert Deltas(None, sample()).changes(view) == []

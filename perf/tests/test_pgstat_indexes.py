@@ -15,13 +15,14 @@ from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 
 from perf.pgstat.capabilities import probe
-from perf.pgstat.indexes import unused
+from perf.pgstat.indexes import tenant_first, unused
 from perf.pgstat.reading import look
-from perf.pgstat.relations import predicate
+from perf.pgstat.relations import Index, predicate
 from perf.pgstat.results import Confidence, Document, Severity, Status
 from perf.pgstat.samples import take
 from perf.pgstat.section import Options
 from perf.tests.lab import ask, owner
+from perf.tests.live import made
 from perf.tests.pgstat_fixture import (
     FLUSH,
     check,
@@ -190,6 +191,20 @@ def test_where_the_right_index_is_there_the_other_can_just_go(document):
     assert fix.sql == 'DROP INDEX CONCURRENTLY "public"."ticket_code";'
 
 
+def test_a_right_index_is_looked_for_on_its_own_table_alone(library, monkeypatch):
+    looked_at_tables = []
+
+    def begins(other: Index, index: Index, columns: tuple[str, ...]) -> bool:
+        looked_at_tables.append((other.table, index.table))
+        return False
+
+    monkeypatch.setattr(tenant_first, "_begins", begins)
+    found(looked_at(library, "indexes"), "IX5")
+
+    assert looked_at_tables
+    assert all(other == own for other, own in looked_at_tables)
+
+
 def test_an_index_across_tenants_stands_in_the_settings_with_its_reason(library, settings):
     settings.PERF_TENANT_GLOBAL = {"ticket_label_key": "A label is printed on paper."}
     assert set(found(looked_at(library, "indexes"), "IX5")) == {"ticket_code"}
@@ -341,3 +356,16 @@ def test_only_the_schemas_that_are_wanted_are_told(library):
 )
 def test_the_condition_is_read_out_of_a_definition(definition, condition):
     assert predicate(definition) == condition
+
+
+def test_names_with_brackets_and_quotes_do_not_break_what_mends_an_index(settings):
+    settings.PERF_TENANT_COLUMN = "tenant_id"
+    odd = '"x (""y"") USING btree (z"'
+    table = f"CREATE TABLE {odd} (id int PRIMARY KEY, tenant_id int, {odd} int)"
+    with made("test_perf_odd_names", table, f"CREATE INDEX odd ON {odd} ({odd} DESC)") as live:
+        (finding,) = check(live.look("indexes"), "IX5").findings
+        for each in str(finding.fix and finding.fix.sql).removesuffix(";").split(";\n"):
+            live.do(each)
+        (left,) = live.do("SELECT indexdef FROM pg_indexes WHERE indexdef ~ 'tenant_id'")
+
+    assert left[0].endswith(f"ON public.{odd} USING btree (tenant_id, {odd} DESC)")

@@ -122,6 +122,8 @@ def test_postgresql_plans_a_statement_for_any_values(statements):
             generic(server, "1")
         with pytest.raises(NotCaptured, match="no query identifier"):
             generic(server, "abc")
+        with pytest.raises(NotCaptured, match="no query identifier"):
+            generic(server, "²")  # which Python takes for a digit
 
 
 @pytest.mark.parametrize("module", [pgstat_queries, pgstat_explain])

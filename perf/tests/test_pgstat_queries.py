@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
@@ -11,6 +12,8 @@ from typing import Any
 import pytest
 
 from perf.pg.redaction import redacted
+from perf.pgstat import store
+from perf.pgstat.captured import NotCaptured, generic
 from perf.pgstat.deltas import Deltas
 from perf.pgstat.results import Severity, Status
 from perf.pgstat.section import Options
@@ -216,6 +219,17 @@ def test_statements_of_other_roles_are_counted_and_not_shown(live):
         assert hidden["calls"] >= 1
         assert any("GRANT pg_read_all_stats TO" in each for each in found.notes)
         assert "FROM item" not in str(found.rows)
+        assert check(found, "QS").status is Status.SKIPPED
+        assert check(found, "QS").remedy == f"GRANT pg_read_all_stats TO {plain};"
+
+
+def test_statements_that_are_out_of_sight_are_not_called_forgotten(live):
+    live.session().execute("SELECT word FROM item WHERE word = 'of-the-other'")
+    before = live.sample()
+    with role(f"perf_plain_{WORKER}") as plain:
+        found = queries(live, role=plain, before=before)
+
+    assert not any("forgotten" in each for each in found.notes)
 
 
 def test_a_member_of_pg_monitor_sees_all(live):
@@ -314,9 +328,23 @@ def test_an_empty_database_is_no_failure():
 def test_without_the_extension_it_is_skipped_and_told_what_helps():
     with made(f"test_perf_queries_bare_{WORKER}") as bare:
         found = bare.section("queries")
+        with bare.server() as server, pytest.raises(NotCaptured):
+            generic(server, "1")
 
     assert found.status is Status.SKIPPED
     assert "CREATE EXTENSION pg_stat_statements" in str(found.remedy)
+
+
+def test_where_statements_are_not_counted_nothing_is_said_to_be_fine():
+    name = f"test_perf_queries_untracked_{WORKER}"
+    untracked = f"ALTER DATABASE {name} SET pg_stat_statements.track = 'none'"
+    with made(name, EXTENSION, untracked) as live:
+        found = live.section("queries")
+        wanting = row(live.section("capabilities"), name="pg_stat_statements.track")
+
+    assert check(found, "QS").status is Status.SKIPPED
+    assert "pg_stat_statements.track = top" in str(check(found, "QS").remedy)
+    assert not wanting["is_enough"]
 
 
 def test_the_extension_may_stand_in_any_schema():
@@ -348,6 +376,61 @@ def test_an_old_version_of_the_extension_is_read_as_far_as_it_goes(version):
         assert wanting["remedy"] == "ALTER EXTENSION pg_stat_statements UPDATE;"
 
 
+def through_a_reset(live: Live, statement: str) -> dict[int, str]:
+    """What PostgreSQL has of a statement that was running when its statistics were reset."""
+    sleeper = live.session(application_name="sleeper")
+    running = threading.Thread(target=lambda: sleeper.execute(statement.encode()))
+    running.start()
+    active = (
+        "SELECT 1 FROM pg_stat_activity WHERE application_name = 'sleeper' AND state = 'active'"
+    )
+    while not live.do(active):
+        pass
+    live.do(RESET)
+    running.join()
+    known = live.do(
+        "SELECT queryid, query FROM pg_stat_statements WHERE query LIKE '%through_a_reset'"
+        " AND dbid = (SELECT oid FROM pg_database WHERE datname = current_database())"
+    )
+    assert [text for _, text in known] == [statement]  # PostgreSQL has the values itself
+    return dict(known)
+
+
+def test_a_statement_that_ran_through_a_reset_is_kept_without_its_values(live):
+    known = through_a_reset(live, "SELECT pg_sleep(0.5), 'secret' AS through_a_reset")
+    with live.server() as server:
+        kept = store.texts(server, known)
+
+    assert list(kept.values()) == ["SELECT pg_sleep(?), ? AS through_a_reset"]
+
+
+def test_its_plan_for_any_values_shows_none_of_its_own(live):
+    statement = (
+        "SELECT id FROM item WHERE word <> 'secret' AND (SELECT pg_sleep(0.5)) IS NOT NULL"
+        " LIMIT 1 -- through_a_reset"
+    )
+    known = through_a_reset(live, statement)
+    with live.server() as server:
+        if server.session.info.server_version < 160_000:
+            pytest.skip("PostgreSQL makes plans for any values from version 16 on.")
+        found = generic(server, str(*known))
+
+    assert "word <> ?" in found.sql
+    assert "secret" not in f"{found.sql} {found.plans[0].plan}"
+
+
+def test_a_text_of_another_database_is_not_kept_as_ours(live):
+    utility = "SET pgstat.of_{} = 'x'"
+    with made(f"test_perf_queries_other_{WORKER}") as other:
+        live.do(utility.format("ours"))
+        other.do(utility.format("theirs"))
+        ids = live.do("SELECT queryid FROM pg_stat_statements WHERE query LIKE 'SET pgstat.of_%'")
+        with live.server() as server:
+            kept = store.texts(server, {queryid for (queryid,) in ids})
+
+    assert [text.split()[1] for text in kept.values()] == ["pgstat.of_ours"]
+
+
 def test_values_are_taken_out_of_a_statement_and_names_are_not():
     text = (
         "SELECT 'it''s', E'a\\'b', $$c$$, 4.2e-3, date'2027-01-01', $1, \"it's\", t2.n -- o'clock"
@@ -359,6 +442,23 @@ def test_values_are_taken_out_of_a_statement_and_names_are_not():
 @pytest.mark.parametrize("begun", ["'half a sec", "E'half \\' a sec", "$$half a", "'it''s"])
 def test_a_string_that_was_cut_off_is_taken_out_whole(begun):
     assert redacted(f"SELECT 1 FROM t WHERE name = {begun}") == "SELECT ? FROM t WHERE name = ?"
+
+
+@pytest.mark.parametrize(
+    "before",
+    [
+        "/* /* one in another */ don't */",
+        "-- ends as on an old Mac, isn't it\r",
+        "SELECT E'a'\n'goes on \\' ';",
+        "SELECT E'a' -- with a comment\n  '\\' ';",
+    ],
+)
+def test_no_quote_before_a_password_leads_to_its_being_shown(before):
+    assert "secret" not in str(redacted(f"{before} ALTER ROLE r PASSWORD 'secret'"))
+
+
+def test_a_string_that_was_cut_off_behind_a_backslash_is_taken_out_whole():
+    assert redacted("SELECT 1 WHERE a = E'it\\'s a secret\\") == "SELECT ? WHERE a = ?"
 
 
 def test_a_long_statement_is_cut_and_shows_it():

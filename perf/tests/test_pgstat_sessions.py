@@ -247,6 +247,7 @@ def test_an_idle_transaction_is_told_by_the_age_of_the_transaction(live, monkeyp
     ]
     assert [each.severity for each in mine] == [Severity.WARNING]
     assert "of forgetful has a transaction open" in mine[0].what
+    assert str(mine[0].fix and mine[0].fix.sql).startswith(f'ALTER ROLE "{told["role"]}" SET ')
 
 
 def test_a_statement_that_runs_long_is_a_finding(live, monkeypatch):
@@ -307,10 +308,21 @@ def test_a_plain_role_is_told_how_many_sessions_it_does_not_see(live):
         found = live.section("activity", role=plain)
         own.close()
 
+    for each in ("AC1", "AC2"):
+        assert check(found, each).status is Status.SKIPPED
+        assert check(found, each).remedy == f"GRANT pg_read_all_stats TO {plain};"
     others = len([each for each in live.sessions if not each.closed])
     assert session.info.backend_pid not in [each["pid"] for each in found.rows]
     assert [each["role"] for each in found.rows] == [plain]
     assert any(f"Up to {others} sessions of other roles" in each for each in found.notes)
+
+
+def test_a_role_with_an_odd_name_is_granted_in_quotes(live):
+    live.session()
+    with role(f'perf "odd" {WORKER}') as odd:
+        found = live.section("activity", role=odd)
+
+    assert check(found, "AC2").remedy == f'GRANT pg_read_all_stats TO "perf ""odd"" {WORKER}";'
 
 
 def test_clients_are_counted_and_nothing_else(live):

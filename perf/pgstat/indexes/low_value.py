@@ -58,7 +58,7 @@ def _find(reading: Reading, rows: Sequence[Row]) -> Iterator[Finding]:
     if hidden:
         raise Unreadable(
             f"{COLUMN_STATISTICS.reason} {len(hidden):,} it may not: {', '.join(sorted(hidden))}.",
-            COLUMN_STATISTICS.remedy.replace("{role}", reading.can.role),
+            COLUMN_STATISTICS.remedy.replace("{role}", reading.can.role_in_sql),
         )
     if unknown:
         raise NotEnough(f"Never analysed, with rows enough: {', '.join(sorted(unknown))}.")

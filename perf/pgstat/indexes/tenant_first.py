@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 
@@ -10,13 +11,24 @@ from django.core.exceptions import ImproperlyConfigured
 
 from perf.pgstat.fixes import drop_index, index_name, quoted
 from perf.pgstat.indexes.coverage import is_only_cover, severity
-from perf.pgstat.relations import ForeignKey, Index, Table, foreign_keys, indexes, tables
+from perf.pgstat.relations import (
+    ForeignKey,
+    Index,
+    Table,
+    foreign_keys,
+    indexes,
+    indexes_by_table,
+    tables,
+)
 from perf.pgstat.results import Finding, Fix, Row, Severity
 from perf.pgstat.section import Check, Reading, Unreadable
 
 DEFAULT_COLUMN: Final = "tenant_id"
 # pg_index.indoption: ascending, and DESC, which has NULLS FIRST with it.
 _ORDERS: Final = {0: "", 3: "-"}
+
+# Up to the columns: there may be brackets in the names before.
+_BEGIN: Final = re.compile(r'^(?:"(?:[^"]|"")*"|[^"(])*\(')
 
 
 def tenant_column() -> str:
@@ -97,12 +109,13 @@ def _fix(reading: Reading, index: Index, column: str) -> Fix | None:
     plain = [each for each in index.columns if each and each != column]
     if len(plain) != len([each for each in index.columns if each != column]):
         return None  # an expression, which the model has to say
-    if any(_begins(each, index, (column, *plain)) for each in reading.once(indexes)):
+    others = reading.once(indexes_by_table)[index.table_oid]  # there may be thousands of tables
+    if any(_begins(each, index, (column, *plain)) for each in others):
         return drop_index(reading.models, index)
     if index.definition is None:
         return None  # its table is locked
     name = index_name(index.table, [column, *plain])
-    begin = index.definition.index("(") + 1
+    begin = len(_BEGIN.findall(index.definition)[0])
     return Fix(
         sql=f"CREATE INDEX CONCURRENTLY {quoted(name)} ON {quoted(index.schema, index.table)}"
         f" USING {index.method} ({quoted(column)}, {index.definition[begin:]};\n"
@@ -117,8 +130,7 @@ def _fix(reading: Reading, index: Index, column: str) -> Fix | None:
 def _begins(other: Index, index: Index, columns: tuple[str, ...]) -> bool:
     """Whether the other one is what this one should be."""
     return (
-        other.table_oid == index.table_oid
-        and other.works
+        other.works
         and (other.method, other.predicate) == (index.method, index.predicate)
         and other.columns[: len(columns)] == columns
     )

@@ -6,8 +6,10 @@ from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
 from perf.pg.redaction import redacted
+from perf.pgstat.fixes import quoted
 from perf.pgstat.results import Column, Finding, Fix, Kind, Place, Row, Severity
-from perf.pgstat.section import Check, Reading, Section
+from perf.pgstat.section import Check, Reading, Section, Unreadable
+from perf.pgstat.server import Server
 
 LONG_ACTIVE_S: Final = 300, 1_800
 LONG_IDLE_S: Final = 60, 600
@@ -29,15 +31,35 @@ _STATEMENT: Final = """
 """
 
 
+def _sessions(server: Server) -> list[dict[str, Any]]:
+    return server.rows(_STATEMENT)
+
+
+def _is_seen(row: dict[str, Any]) -> bool:
+    return row["backend_type"] is not None
+
+
 def _read(reading: Reading) -> list[Row]:
-    found = reading.server.rows(_STATEMENT)
-    seen = [row for row in found if row["backend_type"] is not None]
-    if hidden := len(found) - len(seen):
-        reading.notes.append(
-            f"Up to {hidden:,} sessions of other roles can't be seen: "
-            f"GRANT pg_read_all_stats TO {reading.can.role};"
-        )
-    return [_row(row) for row in seen]
+    found = reading.once(_sessions)
+    if hidden := _hidden(reading):
+        reading.notes.append(f"{hidden} {_remedy(reading)}")
+    return [_row(row) for row in found if _is_seen(row)]
+
+
+def _hidden(reading: Reading) -> str | None:
+    """How many sessions this role does not see, in words; None where it sees all."""
+    count = sum(not _is_seen(row) for row in reading.once(_sessions))
+    return f"Up to {count:,} sessions of other roles can't be seen." if count else None
+
+
+def _remedy(reading: Reading) -> str:
+    return f"GRANT pg_read_all_stats TO {reading.can.role_in_sql};"
+
+
+def _tell_hidden(reading: Reading) -> None:
+    """Raise `Unreadable` where there are sessions that nobody has looked at."""
+    if hidden := _hidden(reading):
+        raise Unreadable(hidden, _remedy(reading))
 
 
 def _row(row: dict[str, Any]) -> Row:
@@ -63,6 +85,7 @@ def _find_active(reading: Reading, rows: Sequence[Row]) -> Iterator[Finding]:
                 fix=Fix(sql=f"SELECT pg_cancel_backend({row['pid']});", online=True),
                 caveats=("A backup or a migration may well take so long.",),
             )
+    _tell_hidden(reading)
 
 
 def _find_idle(reading: Reading, rows: Sequence[Row]) -> Iterator[Finding]:
@@ -76,10 +99,12 @@ def _find_idle(reading: Reading, rows: Sequence[Row]) -> Iterator[Finding]:
                 place=Place(name=str(row["pid"])),
                 evidence=row,
                 fix=Fix(
-                    sql=f"ALTER ROLE {row['role']} SET idle_in_transaction_session_timeout = '60s';"
+                    sql=f"ALTER ROLE {quoted(found['role'])}"
+                    " SET idle_in_transaction_session_timeout = '60s';"
                 ),
                 caveats=("A cancel ends a statement and not a transaction: its program has to.",),
             )
+    _tell_hidden(reading)
 
 
 def _severity(age_s: Any, limits_s: tuple[int, int]) -> Severity | None:

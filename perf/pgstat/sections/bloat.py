@@ -168,7 +168,7 @@ def _bloated(reading: Reading, rows: Sequence[Row]) -> Iterator[Finding]:
         reasons = sorted({row["why"] for row in unknown})
         raise Unreadable(
             f"Of {len(unknown):,} tables and indexes it can't be told. {' '.join(reasons)}",
-            COLUMN_STATISTICS.remedy.replace("{role}", reading.can.role)
+            COLUMN_STATISTICS.remedy.replace("{role}", reading.can.role_in_sql)
             if COLUMN_STATISTICS.reason in reasons
             else "ANALYZE;",
         )

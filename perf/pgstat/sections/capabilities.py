@@ -8,6 +8,8 @@ from typing import Any, Final
 
 from django.db import DEFAULT_DB_ALIAS, connections
 
+from perf.pgstat.capabilities import TRACK, TRACK_REMEDY
+from perf.pgstat.fixes import quoted
 from perf.pgstat.results import Column, Finding, Fix, Kind, Place, Row, Severity
 from perf.pgstat.section import Check, Reading, Section
 from perf.pgstat.server import STATEMENTS
@@ -55,7 +57,7 @@ def _read(reading: Reading) -> list[Row]:
 
 
 def _rights(reading: Reading) -> Iterator[Point]:
-    can, role = reading.can, reading.can.role
+    can, role = reading.can, reading.can.role_in_sql
     yield Point(
         "pg_read_all_stats",
         _yes(can.reads_all_stats),
@@ -107,6 +109,13 @@ def _statements(reading: Reading) -> Iterator[Point]:
         "all is told that the server counts",
         "ALTER EXTENSION pg_stat_statements UPDATE;",
     )
+    yield Point(
+        TRACK,
+        can.settings.get(TRACK),
+        can.settings.get(TRACK) != "none",
+        "statements are counted",
+        TRACK_REMEDY,
+    )
 
 
 def _settings(reading: Reading) -> Iterator[Point]:
@@ -155,7 +164,7 @@ def _timeouts(reading: Reading) -> Iterator[Point]:
             f"{value} for {role}",
             value.split()[0] not in ("0", "0s", "0ms"),
             why,
-            f"ALTER ROLE {role} SET {name} = '{limit}';",
+            f"ALTER ROLE {quoted(role)} SET {name} = '{limit}';",
         )
 
 

@@ -62,7 +62,7 @@ def _read(reading: Reading) -> Iterator[Row]:
     if any(each["is_hidden"] for each in groups):
         reading.notes.append(
             "What sessions of other roles are can't be seen, so that parallel workers are counted "
-            f"with them: GRANT pg_read_all_stats TO {reading.can.role};"
+            f"with them: GRANT pg_read_all_stats TO {reading.can.role_in_sql};"
         )
     yield _row(IN_USE, sessions, most)
     if (wanted := demanded()) is not None:

@@ -159,7 +159,7 @@ def _full(reading: Reading, rows: Sequence[Row]) -> Iterator[Finding]:
         raise Unreadable(
             f"The last value of {len(hidden):,} sequences is not to be seen:"
             f" {', '.join(sorted(hidden))}.",
-            f"GRANT SELECT ON ALL SEQUENCES IN SCHEMA … TO {reading.can.role};",
+            f"GRANT SELECT ON ALL SEQUENCES IN SCHEMA … TO {reading.can.role_in_sql};",
         )
 
 

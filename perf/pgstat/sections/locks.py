@@ -18,7 +18,7 @@ def _read(reading: Reading) -> list[Row]:
     if rows and not reading.can.reads_all_stats:
         reading.notes.append(
             "What sessions of other roles are doing can't be seen: "
-            f"GRANT pg_read_all_stats TO {reading.can.role};"
+            f"GRANT pg_read_all_stats TO {reading.can.role_in_sql};"
         )
     return rows
 

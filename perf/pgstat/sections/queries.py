@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any, Final
 
 from perf.pgstat import statements
-from perf.pgstat.capabilities import STATEMENT_STATISTICS
+from perf.pgstat.capabilities import STATEMENT_STATISTICS, TRACK, TRACK_REMEDY
 from perf.pgstat.deltas import Flag
 from perf.pgstat.origins import SHOWN, origins
 from perf.pgstat.results import LINES, Column, Confidence, Finding, Kind, Place, Row, Severity
@@ -122,17 +122,17 @@ def _notes(reading: Reading, found: statements.Statements) -> Iterator[str]:
     if reading.deltas.before is None:
         known = "nobody knows how long" if since is None else f"{since / 86_400:,.1f} days"
         yield f"Statements have been counted for: {known}."
-    if found.forgotten:
+    hidden = [each for each in found.found if each.shape.sort is Sort.HIDDEN]
+    if found.forgotten and not hidden:  # else they may just be out of sight
         yield (
             f"{found.forgotten:,} rows were forgotten or reset within the window: what they "
             "counted in it is lost. Raise pg_stat_statements.max if this goes on."
         )
-    for each in found.found:
-        if each.shape.sort is Sort.HIDDEN:
-            yield (
-                f"{each.rows:,} rows are of other roles, and this one may not read their texts: "
-                f"GRANT pg_read_all_stats TO {reading.can.role};"
-            )
+    for each in hidden:
+        yield (
+            f"{each.rows:,} rows are of other roles, and this one may not read their texts: "
+            f"GRANT pg_read_all_stats TO {reading.can.role_in_sql};"
+        )
     if not reading.server.has(STATEMENT_COUNTS.name, "toplevel") and (
         reading.can.settings.get("pg_stat_statements.track") == "all"
     ):
@@ -169,6 +169,14 @@ def _find_slow(reading: Reading, rows: Sequence[Row]) -> Iterator[Finding]:
                 caveats=(
                     "It is the time in the database: planning and the way to it come on top.",
                 ),
+            )
+    if reading.can.settings.get(TRACK) == "none":
+        raise Unreadable(f"{TRACK} is none: no statement is counted.", TRACK_REMEDY)
+    for row in rows:
+        if row["kind"] == Sort.HIDDEN:
+            raise Unreadable(
+                f"{row['statements']:,} rows of other roles can't be told apart.",
+                f"GRANT pg_read_all_stats TO {reading.can.role_in_sql};",
             )
 
 

@@ -50,7 +50,8 @@ def _read(reading: Reading) -> list[Row]:
         rows.insert(0, _EMPTY | {"kind": "standby", "name": "this server"} | standby)
     if any(each["is_hidden"] for each in replicas):
         reading.notes.append(
-            f"Where replicas are can't be seen: GRANT pg_read_all_stats TO {reading.can.role};"
+            "Where replicas are can't be seen: "
+            f"GRANT pg_read_all_stats TO {reading.can.role_in_sql};"
         )
     if not rows:
         reading.notes.append("There are no replicas and no slots here.")
