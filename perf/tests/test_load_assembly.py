@@ -131,7 +131,11 @@ class TestComplaints:
         assert self.told(served(), dataclasses.replace(closed, think_s=1.0)) == []
 
     def test_a_short_run_has_no_interval(self) -> None:
-        assert self.told(served(8), method(8)) == [
+        recording = served(8)
+        for at in (-5, -4, -3, -2, -1):
+            add(recording, at, [20.0])
+
+        assert self.told(recording, method(8)) == [
             "Fewer than 10 seconds were measured: no figure has an interval."
         ]
 

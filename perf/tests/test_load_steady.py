@@ -65,6 +65,11 @@ class TestDrift:
 
         assert sum(told) <= 3
 
+    def test_a_change_that_may_be_chance_is_none(self) -> None:
+        rng = np.random.default_rng(12)  # the last quarter is 12.8 ms above the first
+
+        assert drifting(served(60, lambda at: [float(rng.lognormal(3, 0.8))] * 20)) == ""
+
     def test_a_rise_by_three_quarters_is_mostly_found(self) -> None:
         told = [drifting(self.noisy(math.log(1.75), 0.3, seed)) for seed in range(20)]
 
@@ -108,6 +113,11 @@ class TestOverload:
         rng = np.random.default_rng(3)
 
         assert overloaded(served(60, in_flight=lambda at: int(rng.poisson(20)))) == ""
+
+    def test_a_rise_that_may_be_chance_is_none(self) -> None:
+        rng = np.random.default_rng(11)  # of these 60, 99 more at the end by their trend
+
+        assert overloaded(served(60, in_flight=lambda at: int(rng.integers(0, 400)))) == ""
 
     def test_a_freeze_is_none(self) -> None:
         recording = served(60, in_flight=lambda at: 50 if 30 <= at < 33 else 2)

@@ -9,6 +9,7 @@ from typing import Any, Final
 from django.db import DEFAULT_DB_ALIAS, connections
 
 from perf.pgstat.capabilities import TRACK, TRACK_REMEDY
+from perf.pgstat.fixes import quoted
 from perf.pgstat.results import Column, Finding, Fix, Kind, Place, Row, Severity
 from perf.pgstat.section import Check, Reading, Section
 from perf.pgstat.server import STATEMENTS
@@ -163,7 +164,7 @@ def _timeouts(reading: Reading) -> Iterator[Point]:
             f"{value} for {role}",
             value.split()[0] not in ("0", "0s", "0ms"),
             why,
-            f"ALTER ROLE {role} SET {name} = '{limit}';",
+            f"ALTER ROLE {quoted(role)} SET {name} = '{limit}';",
         )
 
 
