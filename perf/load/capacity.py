@@ -117,7 +117,7 @@ class _Search:
         self._told(point)
         # With --abort-on-fail one is broken off because it failed; else somebody did it.
         self.is_over = run.ended_at is None and point.verdict is not SloVerdict.FAIL
-        passes = point.verdict is SloVerdict.PASS and not self.is_over
+        passes = point.verdict is SloVerdict.PASS
         if not passes and not self.is_over:
             self._let_rest(_backlog_s(run))
         return passes

@@ -180,6 +180,7 @@ class TestSteps:
         for at in range(20):
             add(before, at, [50.0] * 50, step="edit")
             add(after, at, [90.0] * 50, step="edit")
+            add(before, at, [5.0] * 50, step="gone")
             add(after, at, [5.0] * 50, step="new")
 
         comparison = compare([run_of(before)], [run_of(after)])
