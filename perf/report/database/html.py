@@ -37,7 +37,7 @@ def render(document: Document, drawn: Iterable[Series] = ()) -> str:
     body = element(
         "body",
         element("header", _header(document)),
-        element("main", plots.plots(drawn), _content(document)),
+        element("main", plots.plots(drawn), _content(document), class_="many-columns"),
         element("footer", element("p", f"Schema {document.schema}, {document.generated_at}.")),
     )
     title = f"{document.database}, {values.moment(document.generated_at)}"
