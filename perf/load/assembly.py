@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from math import ceil
 from typing import Final
 
 from perf.load.figures import (
@@ -111,7 +112,8 @@ def measured_seconds(method: LoadMethod, recording: Recording, *, is_whole: bool
 
 def _judged(slos: Sequence[Slo], recording: Recording, run: LoadRun) -> tuple[SloResult, ...]:
     overloaded = bool(overload(run.method, run.seconds, run.total))
-    found = judge(slos, recording, run.method.confidence, is_overloaded=overloaded)
+    seconds = ceil(run.measured_s) if run.ended_at else 0
+    found = judge(slos, recording, run.method.confidence, is_overloaded=overloaded, seconds=seconds)
     if run.rig.limited:
         return left_open(found, "the loader was at its limit", also_failed=True)
     if _missing(run.method, recording):

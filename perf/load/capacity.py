@@ -115,8 +115,8 @@ class _Search:
         )
         self._points.append(point)
         self._told(point)
-        # With --abort-on-fail one is broken off because it failed; else somebody did it.
-        self.is_over = run.ended_at is None and point.verdict is not SloVerdict.FAIL
+        # One that an objective has ended says so in its note; else somebody has ended it.
+        self.is_over = run.ended_at is None and not run.note
         passes = point.verdict is SloVerdict.PASS
         if not passes and not self.is_over:
             self._let_rest(_backlog_s(run))

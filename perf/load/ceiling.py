@@ -8,9 +8,9 @@ from __future__ import annotations
 from typing import Final
 
 from perf.load.null import null_server
-from perf.load.plan import LoadPlan
+from perf.load.plan import LoadPlan, PlanError
 from perf.load.results import Arrivals, LoadMethod, Model, Stage
-from perf.load.workers import run
+from perf.load.workers import INTERRUPTED, run
 
 _USERS: Final = 16
 _WARMUP_S: Final = 1.0  # the first requests of a process are slow: connections, caches of the code
@@ -19,7 +19,8 @@ _WARMUP_S: Final = 1.0  # the first requests of a process are slow: connections,
 def ceiling_rate(duration_s: float = 2.0) -> float:
     """Calls a second of one worker, with a server beside it in a process of its own.
 
-    Takes the duration and two seconds. On a machine with one processor the server has its part of
+    Takes the duration and two seconds. Ctrl-C passes through; raises `PlanError` where a worker is
+    lost. On a machine with one processor the server has its part of
     it, and the ceiling is that of both.
     """
     method = LoadMethod(
@@ -35,5 +36,9 @@ def ceiling_rate(duration_s: float = 2.0) -> float:
     )
     with null_server() as target:
         found = run(LoadPlan(target, method, gets=("/",)))
+    if found.broken_off == INTERRUPTED:
+        raise KeyboardInterrupt
+    if found.broken_off:
+        raise PlanError(f"What a worker can send can't be found: {found.broken_off}.")
     calls = sum(cell.due for at, cell in found.steps.get("/", {}).items() if at >= 0)
     return calls / duration_s

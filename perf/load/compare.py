@@ -192,13 +192,23 @@ def _middle(values: Sequence[Interval]) -> float | None:
     return statistics.geometric_mean(each.estimate for each in values) if values else None
 
 
+def fails_more(before: Sequence[LoadRun], after: Sequence[LoadRun]) -> bool:
+    """Whether clearly more requests fail after: their times are no gain, however short."""
+    return _failed(after) - _failed(before) > FAILED
+
+
+def _failed(side: Sequence[LoadRun]) -> float:
+    """The share of requests that failed in the worst run, 0 to 1."""
+    return max(run.total.failure_rate for run in side)
+
+
 def _complaints(before: Sequence[LoadRun], after: Sequence[LoadRun]) -> Iterator[str]:
     if min(len(before), len(after)) == 1:
         yield (
             "One run of a side: what one run differs from the next by is in no interval. Better "
             "three of each side, in turns."
         )
-    shares = [max(run.total.failure_rate for run in side) for side in (before, after)]
+    shares = _failed(before), _failed(after)
     if abs(shares[1] - shares[0]) > FAILED:
         yield (
             f"Of the requests {shares[0]:.1%} failed before, and {shares[1]:.1%} after: an answer "

@@ -26,6 +26,7 @@ from perf.load.transport import Transport
 from perf.load.watching import Watcher, second_of
 
 _MOMENT_S: Final = 0.05  # from when all is ready to when it begins
+_IDLE_S: Final = 0.1  # until a user begins again who had nothing to call
 _STOPPED: Final = "its watcher ended it"
 
 # Gets the second that is over and what was recorded in it, and says whether to end the run.
@@ -153,7 +154,13 @@ class Engine:
                     steps, caller = self._repertoire.begun(
                         self._repertoire.session(rng), user, f"{user}:{next(numbers)}"
                     )
-                    due = await player.play(transport, steps, caller, due, ends)
+                    began = due
+                    due = await player.play(transport, steps, caller, began, ends)
+                    if (
+                        due == began
+                    ):  # a session without a call: the next one would be, and the next
+                        await asyncio.sleep(_IDLE_S)
+                        due = player.now()
 
     def _transport(self) -> Transport:
         return Transport(self._plan.target, self._method.timeout_s)

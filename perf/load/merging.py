@@ -6,7 +6,7 @@ from collections import Counter, defaultdict
 
 import msgspec
 
-from perf.load.recording import Cell, Histogram, Recording, TenantCell
+from perf.load.recording import Cell, Histogram, Recording, TenantCell, note_reason
 
 type Counts = dict[int, int]  # by the place of a bin
 
@@ -94,7 +94,8 @@ def merge(into: Recording, other: Recording) -> None:
             _add(known.setdefault(second, TenantCell()), each)
     into.in_flight.update(other.in_flight)
     into.done.update(other.done)
-    into.reasons.update(other.reasons)
+    for text, count in other.reasons.items():
+        note_reason(into.reasons, text, count)
     for name, ms in other.timing_ms.items():
         into.timing_ms[name] += ms
     into.timed += other.timed

@@ -9,12 +9,13 @@ import random
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, Self, cast
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 import numpy as np
 
-from perf.load.results import LoadMethod
+from perf.load.results import LoadMethod, Model
 from perf.load.scenario import Call, Caller, Scenario, Session, Steps
+from perf.load.schedule import most_users
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -79,6 +80,13 @@ class LoadPlan:
             raise PlanError(f"{wrong[0]} must weigh more than 0.")
         if not 1 <= self.method.workers <= self.method.max_in_flight:
             raise PlanError("There must be a worker, and a request in flight for each.")
+        if self.method.model is Model.CLOSED and self.method.max_in_flight < most_users(
+            self.method
+        ):
+            raise PlanError(
+                "Each user of a closed model waits for an answer: that many must be "
+                "allowed in flight."
+            )
         if not self.method.stages or any(each.duration_s <= 0 for each in self.method.stages):
             raise PlanError("A plan needs stages, and each must take some time.")
 
@@ -136,15 +144,25 @@ def origin_and_paths(urls: Iterable[str]) -> tuple[str, tuple[str, ...]]:
 
     Raises `PlanError` for one that is no address of HTTP, and for two of different servers.
     """
-    parts = [urlsplit(url) for url in urls]
-    for each in parts:
-        if each.scheme not in ("http", "https") or not each.hostname:
-            raise PlanError(f"{each.geturl()!r} must be like http://127.0.0.1:8000/path.")
+    parts = [_parts(url) for url in urls]
     origins = sorted({f"{each.scheme}://{each.netloc}" for each in parts})
     if len(origins) != 1:
         raise PlanError(f"All addresses must be of one server, not of {' and '.join(origins)}.")
     paths = [(each.path or "/") + (f"?{each.query}" if each.query else "") for each in parts]
     return origins[0], tuple(paths)
+
+
+def _parts(url: str) -> SplitResult:
+    try:
+        found = urlsplit(url)
+        is_whole = found.scheme in ("http", "https") and bool(found.hostname) and found.port != 0
+    except ValueError:  # of the port, or of brackets
+        is_whole = False
+    if not is_whole:
+        raise PlanError(f"{url!r} must be like http://127.0.0.1:8000/path.")
+    if "@" in found.netloc:
+        raise PlanError("An address is kept with its run: say who calls by --header.")
+    return found
 
 
 def prepared(plan: LoadPlan) -> None:

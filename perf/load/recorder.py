@@ -6,11 +6,11 @@ import math
 from dataclasses import dataclass
 from typing import Final
 
-from perf.load.recording import Cell, Recording, TenantCell
+from perf.load.recording import LONGEST_REASON, Cell, Recording, TenantCell, note_reason
 from perf.load.results import Failure
 
 _US: Final = 1_000_000
-_MOST_REASONS: Final = 50
+_MOST_TIMINGS: Final = 50  # names in a Server-Timing: one with an id in it is another each time
 _NEVER_CAME: Final = frozenset({Failure.TIMEOUT, Failure.TRANSPORT, Failure.DROPPED})
 
 
@@ -57,7 +57,7 @@ class Recorder:
             tenants = self._found.tenants.setdefault(made.tenant, {})
             tenant = tenants.get(second) or tenants.setdefault(second, TenantCell())
             self._count(tenant, latency_us, made.failure)
-        if made.failure is not None:
+        if made.due >= 0 and made.failure not in (None, Failure.THROTTLED):
             self._reason(made)
         if made.failure not in _NEVER_CAME:
             self._found.done[math.floor(made.done)] += 1
@@ -75,8 +75,9 @@ class Recorder:
             name, *parameters = entry.split(";")
             for each in parameters:
                 key, _, value = each.strip().partition("=")
-                if key == "dur":
-                    self._found.timing_ms[name.strip()] += _ms(value)
+                known = self._found.timing_ms
+                if key == "dur" and (name.strip() in known or len(known) < _MOST_TIMINGS):
+                    known[name.strip()] += _ms(value)
 
     def in_flight(self, second: int, count: int) -> None:
         """How many calls are out at the end of a second."""
@@ -89,14 +90,13 @@ class Recorder:
         return max(0, int(latency_s * _US))
 
     def _reason(self, made: Made) -> None:
-        reasons = self._found.reasons
         text = f"{made.step}: {made.reason}"
-        if text in reasons or len(reasons) < _MOST_REASONS:
-            reasons[text] += 1
+        note_reason(self._found.reasons, text[:LONGEST_REASON])
 
 
 def _ms(value: str) -> float:
     try:
-        return float(value.strip('"'))
+        found = float(value.strip('"'))
     except ValueError:
         return 0.0
+    return found if math.isfinite(found) else 0.0

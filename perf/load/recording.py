@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 LOWEST_US: Final = 1
 HIGHEST_US: Final = 3_600_000_000  # an hour
 DIGITS: Final = 3
+LONGEST_REASON: Final = 200  # characters
+_MOST_REASONS: Final = 50
 _HALF_BITS: Final = 10  # bins are 1 µs wide up to 2048, twice as wide from there to 4096, and so on
 _HALF: Final = 1 << _HALF_BITS
 _PLACES: Final = 23_552
@@ -156,3 +158,9 @@ class Recording:
     reasons: Counter[str] = field(default_factory=Counter)  # of failures, with their step
     lost: dict[int, str] = field(default_factory=dict)  # how workers ended that are missing
     broken_off: str = ""  # why it ended before its time
+
+
+def note_reason(reasons: Counter[str], text: str, count: int = 1) -> None:
+    """Count why calls failed; what is new when there are many reasons already is left out."""
+    if text in reasons or len(reasons) < _MOST_REASONS:
+        reasons[text] += count

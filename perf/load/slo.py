@@ -77,15 +77,25 @@ def judge(
     confidence: float = 0.95,
     *,
     is_overloaded: bool = False,
+    seconds: int = 0,
 ) -> tuple[SloResult, ...]:
     """What the measured part says of each objective, in their order.
 
     It may be a part of a run: one that fails by then has failed, with `confidence` at each look.
     In overload a longer run would find worse: what does not hold by now fails, without regard to
-    its interval, and nothing passes.
+    its interval, and nothing passes. `seconds` is how long a whole run has measured.
     """
     span = measured(recording)
-    found = (_found(each, _cells(recording, each.step, span), confidence) for each in slos)
+    # In a closed model nothing is due while a server stands still: those seconds count for a rate.
+    whole = range(max(len(span), seconds))
+    found = (
+        _found(
+            each,
+            _cells(recording, each.step, whole if each.of is Measure.RATE else span),
+            confidence,
+        )
+        for each in slos
+    )
     return tuple(_judged(each, is_overloaded) for each in found)
 
 

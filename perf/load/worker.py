@@ -62,7 +62,10 @@ class Worker:
 
     def run(self) -> None:
         self._tell(Ready())
-        begins = msgspec.json.decode(sys.stdin.buffer.readline(), type=float)
+        told = sys.stdin.buffer.readline()
+        if not told:
+            return  # it is not to begin any more
+        begins = msgspec.json.decode(told, type=float)
         with self._writer:
             asyncio.run(self._run(begins), loop_factory=precise_loop)
 

@@ -23,7 +23,7 @@ from perf.load.worker import Failed, Job, Message, Ready
 _MOMENT_S: Final = 0.1  # from when all are ready to when they begin
 _GRACE_S: Final = 5.0  # to say what is left to say after Ctrl-C
 _CHUNK_BYTES: Final = 1 << 20
-_INTERRUPTED: Final = "interrupted"
+INTERRUPTED: Final = "interrupted"
 _STOPPED: Final = "its watcher ended it"
 _message: Final = msgspec.json.Decoder(Message)
 
@@ -100,7 +100,7 @@ class _Run:
             try:
                 self._listen()
             except KeyboardInterrupt:
-                self._stop(_INTERRUPTED)
+                self._stop(INTERRUPTED)
                 self._listen(time.monotonic() + _GRACE_S)
             for each in self._listened_to():
                 self._found.lost[each.stripe] = "did not end when it was told to"
@@ -152,7 +152,7 @@ class _Run:
         if member.finished:
             return
         how = member.failed or ending(member.process.wait())
-        if not self._begun:
+        if not self._begun and not self._found.broken_off:
             raise PlanError(f"A worker can't begin: {how}")
         self._found.lost[member.stripe] = how
         self._stop(f"worker {member.stripe} is lost: {how}")

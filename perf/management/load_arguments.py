@@ -6,6 +6,7 @@ import random
 import re
 from argparse import ArgumentParser, ArgumentTypeError
 from collections.abc import Mapping
+from math import ceil
 from pathlib import Path
 from typing import Any, Final
 
@@ -224,7 +225,8 @@ def _add_bounds(how: Any) -> None:
         type=between(1, 100_000),
         default=500,
         metavar="N",
-        help="what would be more is dropped, and counted as failed (default: 500)",
+        help="what would be more is dropped, and counted as failed (default: 500; as many as "
+        "there are users in a closed model)",
     )
     how.add_argument(
         "--workers",
@@ -260,12 +262,15 @@ def method_of(options: Mapping[str, Any]) -> LoadMethod:
     think_s = options["think"]
     if think_s is None:
         think_s = 1.0 if model is Model.CLOSED and not options["get"] else 0.0
+    stages = _stages(options, _level(options, model))
     most = options["max_in_flight"]
+    if model is Model.CLOSED:  # where nobody waits for more than one answer
+        most = max(most, *(ceil(max(each.begins, each.ends)) for each in stages), 0)
     if options["workers"] > most:
         raise _usage("--max-in-flight must allow each of the --workers a request.")
     return LoadMethod(
         model=model,
-        stages=_stages(options, _level(options, model)),
+        stages=stages,
         arrivals=Arrivals(options["arrivals"]),
         think_s=think_s,
         warmup_s=options["warmup"],

@@ -9,7 +9,7 @@ from typing import Any, Final
 from django.core.management.base import CommandError
 
 from perf import load_history
-from perf.load.compare import MARGIN, IncomparableError, compare
+from perf.load.compare import MARGIN, IncomparableError, compare, fails_more
 from perf.load.results import Change
 from perf.management.arguments import between
 from perf.management.load_arguments import add_outputs, write_as
@@ -50,7 +50,7 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 
 def run(options: dict[str, Any], stdout: Any) -> int:
-    """Compare and say what came out; 1 if anything is worse."""
+    """Compare and say what came out; 1 if anything is worse, or clearly more fails."""
     try:
         sides = [
             [load_history.load(each) for each in options[side].split(",")]
@@ -63,4 +63,5 @@ def run(options: dict[str, Any], stdout: Any) -> int:
         raise CommandError(str(error), returncode=REFUSED) from error
     stdout.write(comparison.render(found, Look.of(sys.stdout)), ending="")
     write_as(found, options, comparison)
-    return int(any(each.verdict is Change.WORSE for each in found.differences))
+    is_worse = any(each.verdict is Change.WORSE for each in found.differences)
+    return int(is_worse or fails_more(*sides))

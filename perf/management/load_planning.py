@@ -26,6 +26,7 @@ from perf.scenarios import Declared, NoSuchScenario, chosen
 from perf.service import SETTING, service
 
 SIZE: Final = 100_000  # rows
+BETWEEN_S: Final = 90.0  # runs of a search: the service rests
 ANSWERS_S: Final = 5.0
 
 
@@ -38,11 +39,13 @@ class Asked:
     headers: Mapping[str, str]
     size: int
     tenants: int
+    runs: int = 1  # at most: callers are known for all of them
 
     @contextmanager
     def place(self, tell: Tell) -> Iterator[Place]:
         """Where it goes, as long as the block. Raises what starting it raises."""
-        crowd = Crowd(self.tenants, lasting_s(self.load.method))
+        each_s = lasting_s(self.load.method) + BETWEEN_S
+        crowd = Crowd(self.tenants, self.runs * each_s)
         known = service() if self.load.scenarios or not self.target else None
         if self.target:
             yield there(self.target, known, crowd, self.headers, local=is_local(self.target))
@@ -64,7 +67,7 @@ def asked(options: Mapping[str, Any]) -> Asked:
         declared = _declared(options)
         load = Load(
             method=method_of(options),
-            command=command(options),
+            command=command(),
             scenarios=declared,
             gets=gets,
             slos=parse(options["slo"]),
@@ -86,15 +89,21 @@ def lasting_s(method: LoadMethod) -> float:
     return method.warmup_s + sum(each.duration_s for each in method.stages)
 
 
-def command(options: Mapping[str, Any]) -> str:
+def command() -> str:
     """The command as it is kept with its run, without what headers may say of somebody."""
-    secrets = {value for _, value in options["header"]}
-    found = []
+    found: list[str] = []
     for each in sys.argv[1:]:
-        for value in secrets:
-            each = each.replace(value, "…") if value else each
-        found.append(each)
+        option, is_whole, _ = each.partition("=")
+        if is_whole and _is_header(option):
+            found.append(f"{option}=…")
+        else:
+            found.append("…" if found and _is_header(found[-1]) else each)
     return shlex.join(["manage.py", *found])
+
+
+def _is_header(option: str) -> bool:
+    """Whether it stands for --header, which may be cut as long as no other option begins so."""
+    return option.startswith("--hea") and "--header".startswith(option)
 
 
 def is_local(url: str) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import sys
 from argparse import ArgumentParser
 from collections.abc import Iterator
@@ -16,6 +17,7 @@ from perf import history, listed, load_history
 from perf.environment import environment, machine
 from perf.load.ceiling import ceiling_rate
 from perf.load.results import LoadRun
+from perf.load.serving import NotServed
 from perf.load_runner import Made, made
 from perf.management.load_arguments import add_how, add_outputs, add_what
 from perf.management.load_planning import asked
@@ -91,11 +93,24 @@ def add_objectives(parser: ArgumentParser) -> None:
 def run(options: dict[str, Any], stdout: Any) -> int:
     """Make a load test, show it and keep it; the exit code."""
     wanted = asked(options)
-    with alone(), telling(quiet=options["quiet"]) as teller, wanted.place(teller.step) as place:
-        teller.step(LOOKING)
-        found = made(wanted.load, place, surroundings(), teller, ceiling_rate())
+    found: Made | None = None
+    try:
+        with alone(), telling(quiet=options["quiet"]) as teller, wanted.place(teller.step) as place:
+            teller.step(LOOKING)
+            found = made(wanted.load, place, surroundings(), teller, ceiling_rate())
+    except NotServed as error:
+        if found is None:
+            raise
+        found = ended_amid(found, error)
     keep(found.run, options, stdout)
     return exit_code(found)
+
+
+def ended_amid(found: Made, error: NotServed) -> Made:
+    """What was found of a server that did not live until the end: no figure of it is believed."""
+    why = str(error).splitlines()[0]
+    run = dataclasses.replace(found.run, invalid=(*found.run.invalid, why))
+    return dataclasses.replace(found, run=run)
 
 
 @contextmanager

@@ -32,6 +32,8 @@ from perf.report.load import knee
 from perf.report.load.summary import quantile
 from perf.report.painting import Look
 
+RUNS_AT_MOST: Final = 40  # of a search: from 1 a second to 1,000,000, each twice
+
 SAYS: Final = "the highest rate whose objectives hold"
 DESCRIPTION: Final = """\
 Makes one load test after the other, at twice the rate as long as the objectives
@@ -74,7 +76,7 @@ def run(options: dict[str, Any], stdout: Any) -> int:
             "A search makes its own stages, in the open model: --rate says where it begins.",
             returncode=USAGE,
         )
-    wanted = asked({**options, "abort_on_fail": True})
+    wanted = dataclasses.replace(asked({**options, "abort_on_fail": True}), runs=RUNS_AT_MOST)
     if wanted.load.method.model is not Model.OPEN:
         raise CommandError("A search is of the open model.", returncode=USAGE)
     with alone(), telling(quiet=options["quiet"]) as teller, wanted.place(teller.step) as place:
@@ -126,5 +128,5 @@ def _exit_code(found: CapacityResult, *, is_interrupted: bool) -> int:
     if is_interrupted:
         return INTERRUPTED
     if not found.holds:
-        return FAILED
+        return FAILED if found.fails else INCONCLUSIVE
     return 0 if found.fails else INCONCLUSIVE

@@ -206,3 +206,9 @@ def pooled(found: Recording, step: str, clock: str = "latency") -> Histogram:
     for cell in found.steps[step].values():
         whole.add(getattr(cell, clock))
     return whole
+
+
+@scenario("planted.idle", title="Finds nothing to do")
+def idle(caller: Caller) -> Steps:
+    """Ends before its first call."""
+    yield from ()

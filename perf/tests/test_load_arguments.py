@@ -269,8 +269,8 @@ def test_the_command_is_kept_without_what_headers_say(monkeypatch):
     argv = ["manage.py", "loadtest", "run", "--get", "URL", "--header", "Authorization: Bearer s3"]
     monkeypatch.setattr("sys.argv", argv)
 
-    kept = command({"header": [("authorization", "Bearer s3")]})
-    assert kept == "manage.py loadtest run --get URL --header 'Authorization: …'"
+    kept = command()
+    assert kept == "manage.py loadtest run --get URL --header '…'"
 
 
 @pytest.mark.parametrize("name", SUBCOMMANDS)
