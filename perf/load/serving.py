@@ -68,7 +68,7 @@ def serving(
     try:
         _wait_until_healthy(process, port, health, timeout_s)
         yield Served(f"http://{HOST}:{port}", process.pid, log)
-        if process.poll() is not None:
+        if _has_ended(process):
             raise NotServed(f"The server ended by itself, with code {process.returncode}.")
     except NotServed as error:
         raise NotServed(f"{error} Its log is in {log}, and ends so:\n{_end_of(log)}") from error
@@ -82,6 +82,13 @@ def serving(
         log.unlink()
     finally:
         end(process)
+
+
+def _has_ended(process: subprocess.Popen[bytes]) -> bool:
+    with suppress(psutil.Error, subprocess.TimeoutExpired):
+        if psutil.Process(process.pid).status() == psutil.STATUS_ZOMBIE:
+            process.wait(_GRACE_S)  # its threads may take a moment longer than itself
+    return process.poll() is not None
 
 
 def free_port() -> int:

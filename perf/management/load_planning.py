@@ -93,12 +93,16 @@ def command() -> str:
     """The command as it is kept with its run, without what headers may say of somebody."""
     found: list[str] = []
     for each in sys.argv[1:]:
-        option, is_whole, _ = each.partition("=")
+        option, is_whole, header = each.partition("=")
         if is_whole and _is_header(option):
-            found.append(f"{option}=…")
+            found.append(f"{option}={_named(header)}")
         else:
-            found.append("…" if found and _is_header(found[-1]) else each)
+            found.append(_named(each) if found and _is_header(found[-1]) else each)
     return shlex.join(["manage.py", *found])
+
+
+def _named(header: str) -> str:
+    return f"{header.partition(':')[0]}: …"
 
 
 def _is_header(option: str) -> bool:

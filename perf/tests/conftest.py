@@ -56,5 +56,10 @@ def statements(db: None, superuser_url: str) -> Iterator[None]:
     name = connection.settings_dict["NAME"]
     with psycopg.connect(superuser_url, dbname=name, autocommit=True) as superuser:
         superuser.execute("CREATE EXTENSION IF NOT EXISTS pg_stat_statements")
+        # Room for those of this test: the server remembers some thousands of all databases.
+        superuser.execute(
+            "SELECT pg_stat_statements_reset(0, oid, 0) FROM pg_database"
+            " WHERE datname = current_database()"
+        )
         yield
         superuser.execute("DROP EXTENSION pg_stat_statements")

@@ -270,7 +270,7 @@ def test_the_command_is_kept_without_what_headers_say(monkeypatch):
     monkeypatch.setattr("sys.argv", argv)
 
     kept = command()
-    assert kept == "manage.py loadtest run --get URL --header '…'"
+    assert kept == "manage.py loadtest run --get URL --header 'Authorization: …'"
 
 
 @pytest.mark.parametrize("name", SUBCOMMANDS)

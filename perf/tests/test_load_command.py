@@ -74,6 +74,7 @@ def test_headers_go_with_each_call_and_are_not_kept(load, nothing_done):
     assert code in (0, 3)
 
 
+@pytest.mark.prove
 def test_two_workers_make_one_run(load, nothing_done):
     load.do("run", "--get", nothing_done, *SHORT, "--workers", "2")
 
@@ -82,6 +83,7 @@ def test_two_workers_make_one_run(load, nothing_done):
     assert run.invalid == ()
 
 
+@pytest.mark.prove
 def test_an_objective_that_can_t_be_told_ends_with_4(load, nothing_done):
     code, output, _ = load.do("run", "--get", nothing_done, *SHORT, "--slo", "p99.99<1s")
 
@@ -125,6 +127,7 @@ class TestAServiceThatIsStarted:
         listed = subprocess.run(["ps", "-eo", "args="], capture_output=True, text=True).stdout
         assert [each for each in listed.splitlines() if f"http.server {port}" in each] == []
 
+    @pytest.mark.prove
     def test_that_answers_otherwise_than_expected_is_told_by_kind(self, load):
         load.do("run", *MODULE, "planted.absent", "--serve", "--size", "10k", *SHORT)
 
@@ -155,7 +158,9 @@ def going_on(load, nothing_done) -> Iterator[subprocess.Popen[str]]:
     end(process)
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize(
+    "number", [signal.SIGINT, pytest.param(signal.SIGTERM, marks=pytest.mark.prove)]
+)
 def test_ctrl_c_keeps_what_there_is(load, going_on, number):
     going_on.send_signal(number)
     code, output, errors = finished(going_on)
@@ -167,6 +172,7 @@ def test_ctrl_c_keeps_what_there_is(load, going_on, number):
     assert "Invalid" in output
 
 
+@pytest.mark.prove
 def test_a_worker_that_is_killed_makes_the_run_invalid(load, going_on):
     listed = subprocess.run(
         ["ps", "-o", "pid=,args=", "--ppid", str(going_on.pid)], capture_output=True, text=True
@@ -180,6 +186,7 @@ def test_a_worker_that_is_killed_makes_the_run_invalid(load, going_on):
     assert "Invalid" in output
 
 
+@pytest.mark.prove
 def test_a_second_run_is_refused_while_one_is_made(load, going_on, nothing_done):
     code, _, errors = load.do("run", "--get", nothing_done, *SHORT)
 
@@ -187,6 +194,7 @@ def test_a_second_run_is_refused_while_one_is_made(load, going_on, nothing_done)
     assert f"Another run is being made with {load.folder}: wait for its end." in errors
 
 
+@pytest.mark.prove
 def test_a_search_keeps_a_run_for_each_rate_that_it_tries(load, nothing_done):
     load.folder.mkdir()
     reports = {form: load.folder / f"search.{form}" for form in ("json", "html")}
@@ -206,6 +214,7 @@ def test_a_search_keeps_a_run_for_each_rate_that_it_tries(load, nothing_done):
 
 
 class TestTheHistory:
+    @pytest.mark.prove
     def test_lists_runs_and_shows_one_again(self, load, nothing_done):
         load.do("run", "--get", nothing_done, *SHORT)
         (run,) = kept(load)
