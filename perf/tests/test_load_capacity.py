@@ -31,6 +31,7 @@ def run_of(
     return dataclasses.replace(
         run,
         rate=rate,
+        note="" if is_whole or verdict is not FAIL else f"Ended after 10 s, as {slos} had failed.",
         slos=tuple(dataclasses.replace(each, verdict=verdict) for each in run.slos),
         rig=dataclasses.replace(run.rig, limited=limited),
     )
