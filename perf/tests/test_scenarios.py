@@ -14,6 +14,7 @@ from perf import Answer, Caller, Pause, Scenario, Steps, scenario
 from perf.scenarios import NoSuchScenario, ScenarioError, chosen, discover
 from perf.testing.scenarios import play
 
+pytestmark = pytest.mark.django_db  # a middleware of the project may ask the database
 ANYBODY = Caller("acme", headers={"x-who": "acme"})
 
 
