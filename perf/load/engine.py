@@ -23,11 +23,10 @@ from perf.load.recording import Recording
 from perf.load.results import Model
 from perf.load.schedule import arrivals_s, measured_s, most_users, spans_s
 from perf.load.transport import Transport
-from perf.load.watching import Watcher, second_of
+from perf.load.watching import STOPPED, Watcher, second_of
 
 _MOMENT_S: Final = 0.05  # from when all is ready to when it begins
 _IDLE_S: Final = 0.1  # until a user begins again who had nothing to call
-_STOPPED: Final = "its watcher ended it"
 
 # Gets the second that is over and what was recorded in it, and says whether to end the run.
 type EachSecond = Callable[[int, Recording], bool]
@@ -114,7 +113,7 @@ class Engine:
                     load.result()  # raises what ended it
                 news.workers.add(self._stripe)
                 news.cpu_share[self._stripe] = share
-                news.broken_off = _STOPPED if self._stopped else ""
+                news.broken_off = STOPPED if self._stopped else ""
                 each_second(at, news)
                 break
             if each_second(at, news):

@@ -79,10 +79,6 @@ class Recorder:
                 if key == "dur" and (name.strip() in known or len(known) < _MOST_TIMINGS):
                     known[name.strip()] += _ms(value)
 
-    def in_flight(self, second: int, count: int) -> None:
-        """How many calls are out at the end of a second."""
-        self._found.in_flight[second] = count
-
     def _latency_us(self, made: Made) -> int:
         latency_s = made.done - made.due
         if made.failure in _NEVER_CAME:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from perf.load.recording import Histogram, Recording
 from perf.load.results import Failure, Second
 
-_US_PER_MS = 1000
+STOPPED: Final = "its watcher ended it"
+_US_PER_MS: Final = 1000
 
 
 class Watcher:

@@ -17,14 +17,13 @@ from perf.engine.processes import Process, ending, importing_as_we_do, running
 from perf.load.merging import merge, unpacked
 from perf.load.plan import LoadPlan, PlanError
 from perf.load.recording import Recording
-from perf.load.watching import Watcher, second_of
+from perf.load.watching import STOPPED, Watcher, second_of
 from perf.load.worker import Failed, Job, Message, Ready
 
 _MOMENT_S: Final = 0.1  # from when all are ready to when they begin
 _GRACE_S: Final = 5.0  # to say what is left to say after Ctrl-C
 _CHUNK_BYTES: Final = 1 << 20
 INTERRUPTED: Final = "interrupted"
-_STOPPED: Final = "its watcher ended it"
 _message: Final = msgspec.json.Decoder(Message)
 
 
@@ -167,7 +166,7 @@ class _Run:
             before = self._found.in_flight[second - 1]
             merge(self._found, news)
             if self._watcher.second(second_of(news, second, before), self._found):
-                self._stop(_STOPPED)
+                self._stop(STOPPED)
 
     def _stop(self, why: str) -> None:
         self._found.broken_off = self._found.broken_off or why

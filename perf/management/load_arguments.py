@@ -267,7 +267,7 @@ def method_of(options: Mapping[str, Any]) -> LoadMethod:
     if model is Model.CLOSED:  # where nobody waits for more than one answer
         most = max(most, *(ceil(max(each.begins, each.ends)) for each in stages), 0)
     if options["workers"] > most:
-        raise _usage("--max-in-flight must allow each of the --workers a request.")
+        raise usage("--max-in-flight must allow each of the --workers a request.")
     return LoadMethod(
         model=model,
         stages=stages,
@@ -284,11 +284,11 @@ def method_of(options: Mapping[str, Any]) -> LoadMethod:
 def _model(options: Mapping[str, Any]) -> Model:
     model = Model(options["model"] or (Model.CLOSED if options["users"] else Model.OPEN))
     if model is Model.CLOSED and options["rate"]:
-        raise _usage("--rate is of the open model; a closed one has --users.")
+        raise usage("--rate is of the open model; a closed one has --users.")
     if model is Model.OPEN and options["users"]:
-        raise _usage("--users are of the closed model; an open one has a --rate.")
+        raise usage("--users are of the closed model; an open one has a --rate.")
     if options["stages"] and (options["rate"] or options["users"] or options["duration"]):
-        raise _usage("--stages say how much and how long: leave --rate, --users, --duration out.")
+        raise usage("--stages say how much and how long: leave --rate, --users, --duration out.")
     return model
 
 
@@ -310,5 +310,5 @@ def _stages(options: Mapping[str, Any], level: float) -> tuple[Stage, ...]:
     return calm, Stage(duration_s * SPIKE_SHARE, peak, peak), calm
 
 
-def _usage(text: str) -> CommandError:
+def usage(text: str) -> CommandError:
     return CommandError(text, returncode=USAGE)

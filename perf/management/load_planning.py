@@ -20,7 +20,7 @@ from perf.load.results import LoadMethod
 from perf.load.slo import SloError, parse
 from perf.load_places import Crowd, Place, Tell, served, there
 from perf.load_runner import Load
-from perf.management.load_arguments import method_of
+from perf.management.load_arguments import method_of, usage
 from perf.management.subcommands import REFUSED, USAGE
 from perf.scenarios import Declared, NoSuchScenario, chosen
 from perf.service import SETTING, service
@@ -74,9 +74,9 @@ def asked(options: Mapping[str, Any]) -> Asked:
             aborts=options["abort_on_fail"],
         )
     except (PlanError, SloError, NoSuchScenario) as error:
-        raise _usage(str(error)) from error
+        raise usage(str(error)) from error
     if load.aborts and not load.slos:
-        raise _usage("--abort-on-fail needs an --slo that can fail.")
+        raise usage("--abort-on-fail needs an --slo that can fail.")
     if target:
         _require_permitted(target, permitted=options["yes_load_remote"])
         _require_answer(target)
@@ -126,17 +126,17 @@ def is_local(url: str) -> bool:
 def _where(options: Mapping[str, Any]) -> tuple[str, tuple[str, ...]]:
     """The server's address, and the paths of the addresses to get."""
     if bool(options["get"]) == bool(options["names"]):
-        raise _usage("Name scenarios, or addresses with --get: see `loadtest list`.")
+        raise usage("Name scenarios, or addresses with --get: see `loadtest list`.")
     if options["header"] and not options["get"]:
-        raise _usage("--header goes with --get: scenarios know who calls.")
+        raise usage("--header goes with --get: scenarios know who calls.")
     if options["size"] and not options["serve"]:
-        raise _usage("--size is of the data that --serve serves.")
+        raise usage("--size is of the data that --serve serves.")
     if not options["get"]:
         if not options["target"] and not options["serve"]:
-            raise _usage("Say where: --serve starts the service, --target URL is one that runs.")
+            raise usage("Say where: --serve starts the service, --target URL is one that runs.")
         return _origin(options["target"]), ()
     if options["target"]:
-        raise _usage("--get has the whole address: leave --target out.")
+        raise usage("--get has the whole address: leave --target out.")
     if not options["serve"]:
         return origin_and_paths(options["get"])
     return "", tuple(_path(each) for each in options["get"])
@@ -147,13 +147,13 @@ def _origin(target: str | None) -> str:
         return ""
     origin, paths = origin_and_paths([target])
     if paths != ("/",):
-        raise _usage(f"{target!r} must be a server, such as http://127.0.0.1:8000, without a path.")
+        raise usage(f"{target!r} must be a server, such as http://127.0.0.1:8000, without a path.")
     return origin
 
 
 def _path(text: str) -> str:
     if not text.startswith("/"):
-        raise _usage(f"With --serve, --get {text!r} must be a path such as /livez.")
+        raise usage(f"With --serve, --get {text!r} must be a path such as /livez.")
     return text
 
 
@@ -164,7 +164,7 @@ def _declared(options: Mapping[str, Any]) -> tuple[Declared, ...]:
         raise
     except Exception as error:
         told = traceback.format_exception_only(error)[-1].strip()
-        raise _usage(told) from error
+        raise usage(told) from error
 
 
 def _require_permitted(target: str, *, permitted: bool) -> None:
@@ -185,7 +185,3 @@ def _require_answer(target: str) -> None:
         socket.create_connection((parts.hostname or "", port), timeout=ANSWERS_S).close()
     except OSError as error:
         raise CommandError(f"Nobody answers at {target}: {error}.", returncode=REFUSED) from error
-
-
-def _usage(text: str) -> CommandError:
-    return CommandError(text, returncode=USAGE)

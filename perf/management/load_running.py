@@ -101,12 +101,12 @@ def run(options: dict[str, Any], stdout: Any) -> int:
     except NotServed as error:
         if found is None:
             raise
-        found = ended_amid(found, error)
+        found = _ended_amid(found, error)
     keep(found.run, options, stdout)
     return exit_code(found)
 
 
-def ended_amid(found: Made, error: NotServed) -> Made:
+def _ended_amid(found: Made, error: NotServed) -> Made:
     """What was found of a server that did not live until the end: no figure of it is believed."""
     why = str(error).splitlines()[0]
     run = dataclasses.replace(found.run, invalid=(*found.run.invalid, why))

@@ -82,8 +82,9 @@ def recorded(calls: list[Made], timeout_s: float = 1.0) -> Recording:
     for each in calls:
         recorder.record(each)
     recorder.timing("db;dur=1.25")
-    recorder.in_flight(1, 3)
-    return recorder.take()
+    found = recorder.take()
+    found.in_flight[1] = 3
+    return found
 
 
 def calls(seed: int) -> list[Made]:

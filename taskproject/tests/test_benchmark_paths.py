@@ -28,7 +28,6 @@ def benchmark(*arguments: str) -> subprocess.CompletedProcess[str]:
     )
 
 
-@pytest.mark.prove
 def test_it_measures_every_path_and_leaves_nothing_behind(tmp_path: Path) -> None:
     file = tmp_path / "figures.json"
 

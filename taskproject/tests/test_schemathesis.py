@@ -36,7 +36,7 @@ pytestmark = pytest.mark.django_db
 Case = schemathesis.Case[Any]
 
 SCALE: Final = int(os.environ.get("PROVE_SCALE", "1"))
-EXAMPLES: Final = 6
+EXAMPLES: Final = 10
 SCOPES: Final = ["read", "write", "admin"]
 
 

@@ -492,7 +492,6 @@ LOOK_UPS: Final[dict[str, LookUp]] = {
         lambda place: list(selectors.task_blockers(task_id=place.dependency.blocked_id)),
         table="dependency",
         may_sort=True,
-        buffers=20,  # an index that other tests have filled, and rolled back, has a level more
     ),
     "task_blocks": LookUp(
         "dependency_uniq",
@@ -500,7 +499,6 @@ LOOK_UPS: Final[dict[str, LookUp]] = {
         lambda place: list(selectors.task_blocks(task_id=place.dependency.blocker_id)),
         table="dependency",
         may_sort=True,
-        buffers=20,  # the same
     ),
     "dependency_exists": LookUp(
         "dependency_uniq",

@@ -81,12 +81,9 @@ def _row(found: LoadDifference) -> tuple[str, ...]:
 
 
 def _value(found: LoadDifference, value: float | None) -> str:
-    """Rates are plain numbers, failures are shares, all else is a time."""
-    match found.what:
-        case "rate":
-            return f"{figures.number(value)}/s" if value is not None else figures.UNKNOWN
-        case "fail":
-            return figures.percent(value)
+    """Rates are plain numbers, all else is a time."""
+    if found.what == "rate":
+        return f"{figures.number(value)}/s" if value is not None else figures.UNKNOWN
     return milliseconds(value)
 
 
