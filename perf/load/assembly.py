@@ -72,7 +72,7 @@ def assemble(
     measured_s = measured_seconds(method, recording, is_whole=ended_at is not None)
     course = seconds(recording)
     counted = [each for each in course if 0 <= each.at < measured_s]
-    rig = rig_of(recording, total, measured_s, ceiling_rate)
+    rig = rig_of(recording, total, ceiling_rate)
     tenants = tenant_results(recording, method.confidence, quantiles)
     run = LoadRun(
         version=VERSION,

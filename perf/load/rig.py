@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from typing import Final
 
@@ -12,32 +13,34 @@ LAG_MS: Final = 10.0  # the p99 of lag: more is not asyncio's clock any more, wh
 LAG_SHARE: Final = 0.1  # of the p99 of latency: less than that does not change what is found
 CPU: Final = 0.9  # of one processor: locust warns at as much
 CEILING: Final = 0.5  # of what a worker can send: beyond that, its own queue shows
+BEYOND: Final = (
+    0.01  # of all requests: as many may be sent in seconds beyond it, as they spoil no p99
+)
+_SHARES: Final = {0.99: 100, 0.95: 20, 0.9: 10, 0.5: 2}  # of how many requests one lies beyond
 
 
-def rig_of(
-    recording: Recording, total: StepResult, measured_s: float, ceiling_rate: float | None
-) -> Rig:
+def rig_of(recording: Recording, total: StepResult, ceiling_rate: float | None) -> Rig:
     """What is known of the loader, and why it was not up to it, if so. `ceiling_rate` is in calls a
     second of one worker."""
-    lag, latency = total.lag.at(0.99), total.latency.at(0.99)
-    lag_ms = lag.value_ms if lag else None
-    latency_ms = latency.value_ms if latency else None
+    lag = total.lag.at(0.99)
     cpu = max(recording.cpu_share.values(), default=None)
-    sent = total.requests - total.failures.get(Failure.DROPPED, 0)
-    rate = sent / measured_s / max(1, len(recording.workers)) if measured_s else 0.0
     limited = [
-        *_late(lag_ms, latency_ms),
+        *_late(total),
         *_busy(cpu),
-        *_near_its_ceiling(rate, ceiling_rate),
+        *_near_its_ceiling(_sent(recording), ceiling_rate),
     ]
-    return Rig(ceiling_rate, cpu, lag_ms, tuple(limited))
+    return Rig(ceiling_rate, cpu, lag.value_ms if lag else None, tuple(limited))
 
 
-def _late(lag_ms: float | None, latency_ms: float | None) -> Iterator[str]:
-    if lag_ms is None or lag_ms <= LAG_MS:
+def _late(total: StepResult) -> Iterator[str]:
+    """By the highest percentile up to p99 that there are enough requests for."""
+    for q, share in _SHARES.items():
+        lag, latency = total.lag.at(q), total.latency.at(q)
+        if not lag or lag.value_ms is None or not latency or latency.value_ms is None:
+            continue
+        if lag.value_ms > max(LAG_MS, LAG_SHARE * latency.value_ms):
+            yield f"One request in {share} was sent {lag.value_ms:.3g} ms late or more."
         return
-    if latency_ms is None or lag_ms > LAG_SHARE * latency_ms:
-        yield f"One request in 100 was sent {lag_ms:.3g} ms late or more."
 
 
 def _busy(cpu: float | None) -> Iterator[str]:
@@ -45,9 +48,24 @@ def _busy(cpu: float | None) -> Iterator[str]:
         yield f"A worker of the loader took {cpu:.0%} of a processor: more --workers may do."
 
 
-def _near_its_ceiling(rate: float, ceiling: float | None) -> Iterator[str]:
-    if ceiling and rate > CEILING * ceiling:
+def _near_its_ceiling(sent: Counter[int], ceiling: float | None) -> Iterator[str]:
+    """By the seconds in which most was sent: a mean would hide a spike."""
+    if not ceiling:
+        return
+    beyond = [count for count in sent.values() if count > CEILING * ceiling]
+    if sum(beyond) > BEYOND * sent.total():
         yield (
-            f"A worker sent {rate:,.0f} requests a second, and can send {ceiling:,.0f} at most: "
-            "more --workers may do."
+            f"A worker sent {max(beyond):,.0f} requests in a second, and can send {ceiling:,.0f} "
+            "at most: more --workers may do."
         )
+
+
+def _sent(recording: Recording) -> Counter[int]:
+    """How much one worker sent in each second of the measured part, on average of all of them."""
+    found: Counter[int] = Counter()
+    for cells in recording.steps.values():
+        for at, cell in cells.items():
+            if at >= 0:
+                found[at] += cell.due - cell.failures[Failure.DROPPED]
+    workers = max(1, len(recording.workers))
+    return Counter({at: round(count / workers) for at, count in found.items()})

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 import shlex
 import socket
 import sys
@@ -15,6 +14,7 @@ from urllib.parse import urlsplit
 
 from django.core.management.base import CommandError
 
+from perf.load.loopback import leads_to_loopback
 from perf.load.plan import PlanError, origin_and_paths
 from perf.load.results import LoadMethod
 from perf.load.slo import SloError, parse
@@ -48,7 +48,9 @@ class Asked:
         crowd = Crowd(self.tenants, self.runs * each_s)
         known = service() if self.load.scenarios or not self.target else None
         if self.target:
-            yield there(self.target, known, crowd, self.headers, local=is_local(self.target))
+            yield there(
+                self.target, known, crowd, self.headers, local=leads_to_loopback(_host(self.target))
+            )
             return
         if known is None:
             raise CommandError(
@@ -110,19 +112,6 @@ def _is_header(option: str) -> bool:
     return option.startswith("--hea") and "--header".startswith(option)
 
 
-def is_local(url: str) -> bool:
-    """Whether an address is of this machine alone. A name that is not known is not.
-
-    Every address of the name must be one of the loopback.
-    """
-    host = urlsplit(url).hostname or ""
-    try:
-        found = {each[4][0] for each in socket.getaddrinfo(host, None)}
-    except (OSError, UnicodeError):
-        return False
-    return bool(found) and all(ipaddress.ip_address(each).is_loopback for each in found)
-
-
 def _where(options: Mapping[str, Any]) -> tuple[str, tuple[str, ...]]:
     """The server's address, and the paths of the addresses to get."""
     if bool(options["get"]) == bool(options["names"]):
@@ -168,13 +157,17 @@ def _declared(options: Mapping[str, Any]) -> tuple[Declared, ...]:
 
 
 def _require_permitted(target: str, *, permitted: bool) -> None:
-    if permitted or is_local(target):
+    if permitted or leads_to_loopback(_host(target)):
         return
     raise CommandError(
         f"{target} is not this machine. To load what others run, without their consent, is an "
         "attack: with it, add --yes-load-remote.",
         returncode=REFUSED,
     )
+
+
+def _host(url: str) -> str:
+    return urlsplit(url).hostname or ""
 
 
 def _require_answer(target: str) -> None:

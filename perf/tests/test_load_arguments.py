@@ -20,7 +20,7 @@ from perf.management.load_arguments import (
     some_s,
     stages,
 )
-from perf.management.load_planning import command, is_local
+from perf.management.load_planning import command
 
 
 @pytest.mark.parametrize(
@@ -246,23 +246,6 @@ def test_a_search_is_of_the_open_model(arguments, message):
         code, told = refusal("capacity", "--get", url, "--slo", "p99<1s", *arguments)
 
     assert (code, message in told) == (2, True), told
-
-
-@pytest.mark.parametrize(
-    ("url", "local"),
-    [
-        ("http://127.0.0.1:8000", True),
-        ("http://127.9.9.9", True),
-        ("http://[::1]:8000", True),
-        ("http://localhost", True),
-        ("http://10.0.0.1", False),
-        ("http://192.0.2.1", False),
-        ("http://0.0.0.0", False),
-        ("http://no-such-name.invalid", False),
-    ],
-)
-def test_only_the_loopback_is_this_machine(url, local):
-    assert is_local(url) == local
 
 
 def test_the_command_is_kept_without_what_headers_say(monkeypatch):

@@ -10,7 +10,7 @@ from perf.tests.recordings import served
 
 
 def rig(recording: Recording, ceiling_rate: float | None = None) -> Rig:
-    return rig_of(recording, total_result(recording), 60, ceiling_rate)
+    return rig_of(recording, total_result(recording), ceiling_rate)
 
 
 def test_a_loader_with_room_is_not_limited() -> None:
@@ -30,6 +30,17 @@ def test_requests_that_were_sent_late_do() -> None:
     recording = served(60, lambda at: [60.0] * 50, lag_ms=25.0)
 
     assert rig(recording).limited == ("One request in 100 was sent 25 ms late or more.",)
+
+
+@pytest.mark.parametrize(("requests", "share"), [(999, 20), (199, 10), (99, 2)])
+def test_so_do_few_by_a_lower_percentile(requests: int, share: int) -> None:
+    recording = served(3, lambda at: [60.0] * (requests // 3), lag_ms=25.0)
+
+    assert rig(recording).limited == (f"One request in {share} was sent 25 ms late or more.",)
+
+
+def test_too_few_for_any_percentile_say_nothing() -> None:
+    assert rig(served(1, lambda at: [60.0] * 19, lag_ms=25.0)).limited == ()
 
 
 @pytest.mark.parametrize(("lag_ms", "latency_ms"), [(9.0, 10.0), (25.0, 300.0)])
@@ -54,8 +65,22 @@ def test_more_than_half_of_what_a_worker_can_send_does() -> None:
     recording.workers = {0, 1}
 
     assert one_worker.limited == (
-        "A worker sent 400 requests a second, and can send 700 at most: more --workers may do.",
+        "A worker sent 400 requests in a second, and can send 700 at most: more --workers may do.",
     )
+    assert rig(recording, 700).limited == ()
+
+
+def test_a_spike_does_too_however_short() -> None:
+    recording = served(60, lambda at: [20.0] * (400 if at in (30, 31) else 50))
+
+    assert rig(recording, 700).limited == (
+        "A worker sent 400 requests in a second, and can send 700 at most: more --workers may do.",
+    )
+
+
+def test_a_second_that_spoils_no_percentile_does_not() -> None:
+    recording = served(600, lambda at: [20.0] * (400 if at == 30 else 100))
+
     assert rig(recording, 700).limited == ()
 
 

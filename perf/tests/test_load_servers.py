@@ -20,7 +20,7 @@ from redis.exceptions import ResponseError
 
 from perf.load.results import ServerSide, Share
 from perf.load.servers import Observer, Watched
-from perf.load.servers.processes import is_local, listening, postgres, web_server
+from perf.load.servers.processes import listening, postgres, web_server
 from perf.load.servers.watch import Watches
 from perf.load.servers.watched import opened_watches
 from perf.load.serving import free_port
@@ -440,13 +440,3 @@ def test_the_postmaster_is_found_by_a_session(live):
 
     children = {each.pid for each in psutil.Process(found).children()}
     assert session.info.backend_pid in children
-
-
-@pytest.mark.parametrize("host", ["/run/postgresql", "localhost", "127.0.0.1", "::1"])
-def test_a_socket_and_the_loopback_are_this_machine(host):
-    assert is_local(host)
-
-
-@pytest.mark.parametrize("host", ["db.example.org", "10.0.0.1", ""])
-def test_other_names_are_another_machine(host):
-    assert not is_local(host)

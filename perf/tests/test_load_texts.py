@@ -91,7 +91,7 @@ def test_only_a_loopback_target_shares_the_machine():
     found = {
         target: summary.shares_machine(dataclasses.replace(run, target=target))
         for target in (
-            "http://127.0.0.1:8000", "http://[::1]/x", "https://localhost", "https://example.com",
+            "http://127.1.2.3:8000", "http://[::1]/x", "https://localhost", "https://example.com",
             "http://[", "",
         )
     }  # fmt: skip

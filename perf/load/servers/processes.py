@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 import os
 import time
 from collections.abc import Iterable, Mapping, Sequence
@@ -14,6 +13,7 @@ import numpy as np
 import psutil
 from redis import Redis
 
+from perf.load.loopback import leads_to_loopback
 from perf.load.results import ProcessUse, ServerSide
 from perf.pgstat.server import Server
 
@@ -154,7 +154,7 @@ def web_server(target: str) -> list[int]:
     Raises `LookupError` where it is not this machine, or nobody's process is to be seen.
     """
     url = urlsplit(target)
-    if not is_local(url.hostname or ""):
+    if not leads_to_loopback(url.hostname or ""):
         raise LookupError("It is on another machine.")
     found = listening(url.port or _PORTS.get(url.scheme, 0))
     if not found:
@@ -194,24 +194,11 @@ def redis_server(redis: Redis, url: str) -> list[int]:
 
 
 def _process(pid: int, host: str, names: tuple[str, ...]) -> psutil.Process:
-    """A server's process. That a number exists here says nothing of a server elsewhere."""
-    if not is_local(host):
+    """A server's process: `host` is a name, or the path of a socket. That a number exists here says
+    nothing of a server elsewhere."""
+    if not (host.startswith("/") or leads_to_loopback(host)):
         raise LookupError("Its process is on another machine.")
     process = psutil.Process(pid) if psutil.pid_exists(pid) else None
     if process is None or not process.name().startswith(names):
         raise LookupError("Its process is not to be seen on this machine.")
     return process
-
-
-def is_local(host: str) -> bool:
-    """Whether a host is this machine by its name: a socket's folder, localhost, or loopback.
-
-    >>> is_local("127.0.0.1"), is_local("/run/postgresql"), is_local("db.example.org")
-    (True, True, False)
-    """
-    if host.startswith("/") or host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False

@@ -8,6 +8,7 @@ from typing import Final
 from urllib.parse import urlsplit
 
 from perf.engine.results import Interval
+from perf.load.loopback import is_loopback
 from perf.load.results import (
     Arrivals,
     Failure,
@@ -26,7 +27,6 @@ from perf.report import figures
 from perf.report.parts import Tone
 
 ALL: Final = "all"  # what a step without a name is called
-LOOPBACK: Final = ("localhost", "127.0.0.1", "::1")
 HEADLINED: Final = (0.5, 0.95, 0.99)
 NOT_JUDGED: Final = "not judged"
 KEPT: Final = "What was recorded nevertheless; not to be believed"
@@ -149,9 +149,9 @@ def troubles(run: LoadRun) -> Iterator[tuple[str, str, Tone]]:
 
 
 def shares_machine(run: LoadRun) -> bool:
-    """Whether the target is a loopback address."""
+    """Whether the target is of the loopback. No name is looked up: a run may be read elsewhere."""
     try:
-        return urlsplit(run.target).hostname in LOOPBACK
+        return is_loopback(urlsplit(run.target).hostname or "")
     except ValueError:
         return False
 
