@@ -3,38 +3,43 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Mapping
+import socket
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any, Final
+from urllib.parse import urlsplit
 
 import psycopg
 from django.conf import settings
-from django.db import connection
+from django.db import DatabaseError, connection
 
-from perf.load.plan import Identity
+from perf.load.plan import Identity, port_of
 from perf.load.servers.watched import Watched
 from perf.load.serving import serving
 from perf.pg import databases, locks
 from perf.pgstat.connecting import conninfo
 from perf.service import Service
 
+KNOCKS_S: Final = 5.0
 LONGER_S: Final = 3_600.0  # than it lasts callers are known: data may have to be filled before
 
 type Tell = Callable[[str], object]
+type Spoken = tuple[str, str, Mapping[str, str]]
 
 
 @dataclass(frozen=True, slots=True)
 class Crowd:
-    """For whom scenarios are played: users of at most so many tenants, for so long."""
+    """For whom scenarios are played: users of at most so many tenants, for so long, who change
+    something or not."""
 
     tenants: int
     lasting_s: float
+    writes: bool
 
-    def identities(self, service: Service) -> tuple[Identity, ...]:
+    def called(self, service: Service) -> Sequence[Spoken]:
         """Those of the service, on the database that the default connection is on."""
-        found = service.callers(self.tenants, self.lasting_s + LONGER_S)
-        return tuple(Identity(name, base, dict(headers)) for name, base, headers in found)
+        return service.callers(self.tenants, self.lasting_s + LONGER_S, writes=self.writes)
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +50,17 @@ class Place:
     identities: tuple[Identity, ...]
     watched: Watched
     environment: Mapping[str, str]
+
+    def is_gone(self) -> bool:
+        """Whether nobody listens there any more; one who is only slow to answer does."""
+        parts = urlsplit(self.url)
+        try:
+            socket.create_connection((parts.hostname or "", port_of(parts)), KNOCKS_S).close()
+        except ConnectionRefusedError:
+            return True
+        except OSError:
+            return False
+        return False
 
 
 @contextmanager
@@ -57,7 +73,7 @@ def served(service: Service, crowd: Crowd, size: int, tell: Tell) -> Iterator[Pl
         tell(f"Making a copy of {service.dataset.name} at {size:,} rows.")
         name = databases.fill(service.dataset, size, tell)
         with databases.copied(name, os.getpid(), tell) as copy, databases.using(copy):
-            identities = crowd.identities(service)
+            identities = _identities(crowd.called(service))
             command, more = service.command(), service.environment()
             databases.disconnect()
             _count_statements(conninfo())
@@ -71,16 +87,43 @@ def served(service: Service, crowd: Crowd, size: int, tell: Tell) -> Iterator[Pl
                 )
 
 
+@contextmanager
 def there(
-    url: str, service: Service | None, crowd: Crowd, headers: Mapping[str, str], *, local: bool
-) -> Place:
+    url: str,
+    service: Service | None,
+    crowd: Crowd,
+    headers: Mapping[str, str],
+    tell: Tell,
+    *,
+    local: bool,
+) -> Iterator[Place]:
     """A server that is there already. Without a service calls are made for nobody, with those
-    headers. Of one on another machine nothing is watched but the loader."""
-    nobody = (Identity("", headers=dict(headers)),)
-    identities = crowd.identities(service) if service else nobody
+    headers; else for its callers, who are dismissed with the block. Of one on another machine
+    nothing is watched but the loader."""
     watched = Watched(url, _conninfo_if_any(), redis_url()) if local else Watched()
-    databases.disconnect()
-    return Place(url, identities, watched, {})
+    if service is None:
+        yield Place(url, (Identity("", headers=dict(headers)),), watched, {})
+        return
+    callers = crowd.called(service)
+    try:
+        databases.disconnect()
+        yield Place(url, _identities(callers), watched, {})
+    finally:
+        _dismiss(service, callers, tell)
+
+
+def _identities(callers: Sequence[Spoken]) -> tuple[Identity, ...]:
+    return tuple(Identity(name, base, dict(headers)) for name, base, headers in callers)
+
+
+def _dismiss(service: Service, callers: Sequence[Spoken], tell: Tell) -> None:
+    """What was measured must not be lost because its callers can't be taken back."""
+    try:
+        service.dismiss(callers)
+    except DatabaseError as error:
+        tell(f"What callers were given could not be taken back, and will expire: {error}")
+    finally:
+        databases.disconnect()
 
 
 def _count_statements(place: str) -> None:

@@ -48,6 +48,11 @@ class Load:
         )
 
     @property
+    def writes(self) -> bool:
+        """Whether any of the scenarios changes anything."""
+        return any(each.scenario.writes for each in self.scenarios)
+
+    @property
     def weights(self) -> dict[str, float]:
         """How often each scenario is begun, or each address asked for."""
         found = {each.name: each.scenario.weight for each in self.scenarios}

@@ -33,10 +33,14 @@ class Service(Protocol):
         """The path that is answered with 200 as soon as it serves."""
 
     def callers(
-        self, tenants: int, lasting_s: float
+        self, tenants: int, lasting_s: float, *, writes: bool
     ) -> Sequence[tuple[str, str, Mapping[str, str]]]:
         """For whom scenarios are played, of at most so many tenants: the name of the tenant, the
-        path that relative ones follow, and headers that speak for a user of it for so long."""
+        path that relative ones follow, and headers that speak for a user of it for so long.
+        `writes` says whether any of the scenarios changes anything."""
+
+    def dismiss(self, callers: Sequence[tuple[str, str, Mapping[str, str]]]) -> None:
+        """Take back what `callers` gave. It is not called with `--serve`: all is dropped then."""
 
     def command(self) -> Sequence[str]:
         """What serves it, as in production."""

@@ -152,6 +152,11 @@ def origin_and_paths(urls: Iterable[str]) -> tuple[str, tuple[str, ...]]:
     return origins[0], tuple(paths)
 
 
+def port_of(parts: SplitResult) -> int:
+    """Where a server listens, by its scheme if its address does not say it."""
+    return parts.port or (443 if parts.scheme == "https" else 80)
+
+
 def _parts(url: str) -> SplitResult:
     try:
         found = urlsplit(url)

@@ -19,6 +19,7 @@ from typing import Final
 
 import psutil
 
+ENDS: Final = ", and ends so:"
 HOST: Final = "127.0.0.1"
 HEALTHY_TIMEOUT_S: Final = 60.0
 _ASK_TIMEOUT_S: Final = 5.0
@@ -29,6 +30,11 @@ _PR_SET_PDEATHSIG: Final = 1
 
 class NotServed(RuntimeError):
     """The server did not become healthy, or ended by itself; the text has the end of its log."""
+
+    @property
+    def reason(self) -> str:
+        """What happened and where the log is, in a line."""
+        return f"{str(self).partition(ENDS)[0]}."
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +77,7 @@ def serving(
         if _has_ended(process):
             raise NotServed(f"The server ended by itself, with code {process.returncode}.")
     except NotServed as error:
-        raise NotServed(f"{error} Its log is in {log}, and ends so:\n{_end_of(log)}") from error
+        raise NotServed(f"{error} Its log is in {log}{ENDS}\n{_end_of(log)}") from error
     except Exception as error:
         error.add_note(f"The log of the server is in {log}.")
         raise

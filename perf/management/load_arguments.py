@@ -34,13 +34,20 @@ def period_s(text: str) -> float:
     found = _PERIOD.fullmatch(text.strip())
     if not found:
         raise ArgumentTypeError(f"{text!r} must be a time such as 500ms, 30s, 10m or 1h")
-    return float(found[1]) * _SECONDS[found[2]]
+    return round(float(found[1]) * _SECONDS[found[2]], 6)
 
 
 def some_s(text: str) -> float:
     """Such a time, above 0."""
     if (found := period_s(text)) <= 0:
         raise ArgumentTypeError(f"{text!r} must be a time above 0, such as 30s, 10m or 1h")
+    return found
+
+
+def seconds_s(text: str) -> float:
+    """Such a time in whole seconds: what is measured is told second by second."""
+    if not (found := some_s(text)).is_integer():
+        raise ArgumentTypeError(f"{text!r} must be whole seconds, such as 90s or 1.5m")
     return found
 
 
@@ -62,7 +69,7 @@ def stages(text: str) -> tuple[Stage, ...]:
         time, colon, number = each.strip().partition(":")
         if not colon or not _NUMBER.fullmatch(number):
             raise ArgumentTypeError(f"{each!r} must be a time and a level, such as 30s:10")
-        found.append(Stage(some_s(time), level, float(number)))
+        found.append(Stage(seconds_s(time), level, float(number)))
         level = float(number)
     if not any(each.ends for each in found):
         raise ArgumentTypeError(f"{text!r} must be above 0 at some time")
@@ -202,7 +209,7 @@ def _add_shape(how: Any) -> None:
         metavar="FACTOR",
         help="so many times as much for a fifth of the time, such as 5x",
     )
-    how.add_argument("--duration", type=some_s, metavar="TIME", help="measured (default: 60s)")
+    how.add_argument("--duration", type=seconds_s, metavar="TIME", help="measured (default: 60s)")
     how.add_argument(
         "--warmup",
         type=period_s,

@@ -15,10 +15,10 @@ from urllib.parse import urlsplit
 from django.core.management.base import CommandError
 
 from perf.load.loopback import leads_to_loopback
-from perf.load.plan import PlanError, origin_and_paths
+from perf.load.plan import PlanError, origin_and_paths, port_of
 from perf.load.results import LoadMethod
 from perf.load.slo import SloError, parse
-from perf.load_places import Crowd, Place, Tell, served, there
+from perf.load_places import KNOCKS_S, Crowd, Place, Tell, served, there
 from perf.load_runner import Load
 from perf.management.load_arguments import method_of, usage
 from perf.management.subcommands import REFUSED, USAGE
@@ -27,7 +27,6 @@ from perf.service import SETTING, service
 
 SIZE: Final = 100_000  # rows
 BETWEEN_S: Final = 90.0  # runs of a search: the service rests
-ANSWERS_S: Final = 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,12 +44,12 @@ class Asked:
     def place(self, tell: Tell) -> Iterator[Place]:
         """Where it goes, as long as the block. Raises what starting it raises."""
         each_s = lasting_s(self.load.method) + BETWEEN_S
-        crowd = Crowd(self.tenants, self.runs * each_s)
+        crowd = Crowd(self.tenants, self.runs * each_s, self.load.writes)
         known = service() if self.load.scenarios or not self.target else None
         if self.target:
-            yield there(
-                self.target, known, crowd, self.headers, local=leads_to_loopback(_host(self.target))
-            )
+            local = leads_to_loopback(_host(self.target))
+            with there(self.target, known, crowd, self.headers, tell, local=local) as found:
+                yield found
             return
         if known is None:
             raise CommandError(
@@ -173,8 +172,7 @@ def _host(url: str) -> str:
 def _require_answer(target: str) -> None:
     """Raise `CommandError` where nobody listens: a run of refusals would say no more."""
     parts = urlsplit(target)
-    port = parts.port or (443 if parts.scheme == "https" else 80)
     try:
-        socket.create_connection((parts.hostname or "", port), timeout=ANSWERS_S).close()
+        socket.create_connection((parts.hostname or "", port_of(parts)), KNOCKS_S).close()
     except OSError as error:
         raise CommandError(f"Nobody answers at {target}: {error}.", returncode=REFUSED) from error

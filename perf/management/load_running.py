@@ -51,7 +51,7 @@ model so many users each wait for their answer before they go on.
 --get URL needs nothing but the URL. Scenarios are what users do, in the
 `scenarios` modules of the apps: `loadtest list`. With --serve the service is
 started with production settings on a copy of the lab's data; --target is one
-that runs, whose database the settings name: its users get tokens that expire.
+that runs, whose database the settings name: its users get tokens for the run.
 
 exit codes:
   0 done, and every objective held; 1 an objective failed; 2 wrong arguments;
@@ -108,8 +108,7 @@ def run(options: dict[str, Any], stdout: Any) -> int:
 
 def _ended_amid(found: Made, error: NotServed) -> Made:
     """What was found of a server that did not live until the end: no figure of it is believed."""
-    why = str(error).splitlines()[0]
-    run = dataclasses.replace(found.run, invalid=(*found.run.invalid, why))
+    run = dataclasses.replace(found.run, invalid=(*found.run.invalid, error.reason))
     return dataclasses.replace(found, run=run)
 
 

@@ -13,6 +13,7 @@ from perf import load_history
 from perf.load.capacity import RESOLUTION, search
 from perf.load.ceiling import ceiling_rate
 from perf.load.results import CapacityPoint, CapacityResult, LoadRun, Model, Stage
+from perf.load.serving import NotServed
 from perf.load_places import Place
 from perf.load_runner import Load, Telling, made
 from perf.management.arguments import between
@@ -27,7 +28,7 @@ from perf.management.load_running import (
     enlist,
     surroundings,
 )
-from perf.management.subcommands import INTERRUPTED, USAGE
+from perf.management.subcommands import INTERRUPTED, REFUSED, USAGE
 from perf.report.load import knee
 from perf.report.load.summary import quantile
 from perf.report.painting import Look
@@ -44,7 +45,8 @@ rate that fails is tried once more. Each of them is kept as a run of its own.
 
 exit codes:
   0 found; 1 the objectives did not hold at any rate that was tried; 2 wrong
-  arguments; 3 refused; 4 no rate is known that fails; 130 interrupted"""
+  arguments; 3 refused, or the server ended amid; 4 no rate is known that fails;
+  130 interrupted"""
 EXAMPLES: Final = """\
   manage.py loadtest capacity tasks.browse --serve --slo 'p95<200ms,fail<1%'
   manage.py loadtest capacity --get URL --slo 'p99<50ms' --rate 100/s"""
@@ -79,20 +81,22 @@ def run(options: dict[str, Any], stdout: Any) -> int:
     wanted = dataclasses.replace(asked({**options, "abort_on_fail": True}), runs=RUNS_AT_MOST)
     if wanted.load.method.model is not Model.OPEN:
         raise CommandError("A search is of the open model.", returncode=USAGE)
-    with alone(), telling(quiet=options["quiet"]) as teller, wanted.place(teller.step) as place:
-        searcher = _Searcher(wanted.load, place, teller)
-        found = search(
-            searcher.measure,
-            begins=wanted.load.method.stages[0].ends,
-            most=options["most"] or float("inf"),
-            resolution=options["resolution"],
-            told=searcher.told,
-        )
+    found: CapacityResult | None = None
+    try:
+        with alone(), telling(quiet=options["quiet"]) as teller, wanted.place(teller.step) as place:
+            searcher = _Searcher(wanted.load, place, teller)
+            found = searcher.found(options)
+    except NotServed as error:
+        if found is None:
+            raise
+        found = _minding(found, error.reason)
     for each in searcher.kept:  # now that the connection is on the application's database again
         enlist(each)
     stdout.write(knee.render(found, Look.of(sys.stdout)), ending="")
     write_as(found, options, knee)
-    return _exit_code(found, is_interrupted=searcher.is_interrupted)
+    return (
+        REFUSED if searcher.is_gone else _exit_code(found, is_interrupted=searcher.is_interrupted)
+    )
 
 
 class _Searcher:
@@ -106,9 +110,24 @@ class _Searcher:
         teller.step(LOOKING)
         self._ceiling_rate = ceiling_rate()
         self.is_interrupted = False
+        self.is_gone = False
         self.kept: list[LoadRun] = []
 
-    def measure(self, rate: float) -> LoadRun:
+    def found(self, options: dict[str, Any]) -> CapacityResult:
+        """What the search finds, until it is over or the server is gone."""
+        found = search(
+            self._measure,
+            begins=self._load.method.stages[0].ends,
+            most=options["most"] or float("inf"),
+            resolution=options["resolution"],
+            told=self._told,
+        )
+        return _minding(found, self._gone()) if self.is_gone else found
+
+    def _gone(self) -> str:
+        return f"Nobody answers at {self._place.url} any more."
+
+    def _measure(self, rate: float) -> LoadRun:
         self._teller.step(f"At {rate:g}/s.")
         duration_s = self._load.method.stages[0].duration_s
         stages = (Stage(duration_s, rate, rate),)
@@ -116,12 +135,23 @@ class _Searcher:
         load = dataclasses.replace(self._load, method=method)
         found = made(load, self._place, self._environment, self._teller, self._ceiling_rate)
         self.is_interrupted = found.is_interrupted
-        load_history.save(found.run)
-        self.kept.append(found.run)
-        return found.run
+        self.is_gone = self._place.is_gone()
+        run = _broken_off(found.run, self._gone()) if self.is_gone else found.run
+        load_history.save(run)
+        self.kept.append(run)
+        return run
 
-    def told(self, point: CapacityPoint) -> None:
+    def _told(self, point: CapacityPoint) -> None:
         self._teller.step(f"  {point.verdict}: p99 {quantile(point.p99)}")
+
+
+def _broken_off(run: LoadRun, why: str) -> LoadRun:
+    """A run that ends the search."""
+    return dataclasses.replace(run, ended_at=None, note="", invalid=(*run.invalid, why))
+
+
+def _minding(found: CapacityResult, complaint: str) -> CapacityResult:
+    return dataclasses.replace(found, complaints=(*found.complaints, complaint))
 
 
 def _exit_code(found: CapacityResult, *, is_interrupted: bool) -> int:

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from django.db import connection
@@ -38,9 +39,14 @@ class PlantedService:
     dataset: Final = PLANTED
     health: Final = "/"
 
-    def callers(self, tenants: int, lasting_s: float) -> list[tuple[str, str, dict[str, str]]]:
+    def callers(
+        self, tenants: int, lasting_s: float, *, writes: bool
+    ) -> list[tuple[str, str, dict[str, str]]]:
         database = connection.settings_dict["NAME"]
         return [(f"tenant-{n}", "/", {"x-database": database}) for n in range(tenants)]
+
+    def dismiss(self, callers: Sequence[tuple[str, str, Mapping[str, str]]]) -> None:
+        """They were given nothing."""
 
     def command(self) -> list[str]:
         return [sys.executable, "-m", "http.server", "{port}", "--bind", "{host}"]

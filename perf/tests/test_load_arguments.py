@@ -17,6 +17,7 @@ from perf.management.load_arguments import (
     method_of,
     period_s,
     rate_per_s,
+    seconds_s,
     some_s,
     stages,
 )
@@ -42,6 +43,17 @@ def test_what_takes_time_takes_some():
         some_s("0s")
 
 
+@pytest.mark.parametrize(("text", "found"), [("90s", 90), ("1.15m", 69), ("3000ms", 3)])
+def test_what_is_measured_is_whole_seconds(text, found):
+    assert seconds_s(text) == found
+
+
+@pytest.mark.parametrize("text", ["10.5s", "500ms", "0.001m"])
+def test_parts_of_seconds_are_not_measured(text):
+    with pytest.raises(ArgumentTypeError, match="must be whole seconds, such as 90s"):
+        seconds_s(text)
+
+
 @pytest.mark.parametrize(
     ("text", "found"), [("50/s", 50), ("50", 50), ("0.5/s", 0.5), ("600/m", 10), ("3600/h", 1)]
 )
@@ -63,7 +75,9 @@ def test_stages_go_on_from_the_level_of_the_one_before():
     )
 
 
-@pytest.mark.parametrize("text", ["", "30s", "30s:", "30s:x", "0s:10", "30s:10,", "30s:0,10s:0"])
+@pytest.mark.parametrize(
+    "text", ["", "30s", "30s:", "30s:x", "0s:10", "30s:10,", "30s:0,10s:0", "1.5s:9"]
+)
 def test_other_stages_are_refused(text):
     with pytest.raises(ArgumentTypeError):
         stages(text)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
+import re
 import signal
 import subprocess
 from collections.abc import Iterator
@@ -304,6 +305,48 @@ def test_nobody_waits_for_a_server_that_does_not_start(load):
     wait_for(lambda: broken.copies() == [])
 
 
+@pytest.mark.prove
+def test_a_search_ends_with_its_server_and_tells_what_it_knows(load):
+    mortal = dataclasses.replace(load, settings=SERVICE + MORTAL)
+    code, output, errors = mortal.do(
+        *("capacity", "--get", "/", "--serve", "--size", "10k", "--slo", "fail<50%"),
+        *("--rate", "10/s", "--duration", "10s", "--warmup", "0s", "--arrivals", "constant"),
+    )
+
+    assert code == 3, output + errors
+    assert "fail<50% hold at 10 a second" in output
+    assert "The search was broken off." in output
+    assert re.search(r"Nobody answers at http://127.0.0.1:\d+ any more.", output)
+    assert "The server ended by itself, with code 9. Its log is in " in output
+    assert [(run.method.stages[0].ends, bool(run.invalid)) for run in kept(load)] == [
+        (10, False),
+        (20, True),
+    ]
+    wait_for(lambda: mortal.copies() == [])
+
+
+MORTAL = """
+import sys
+from perf.tests import planted_service
+
+ANSWERS_150_TIMES = '''
+import http.server, os, sys
+
+class Handler(http.server.SimpleHTTPRequestHandler):
+    answered = 0
+
+    def handle_one_request(self):
+        super().handle_one_request()
+        Handler.answered += 1
+        if Handler.answered > 150:
+            os._exit(9)
+
+http.server.HTTPServer((sys.argv[1], int(sys.argv[2])), Handler).serve_forever()
+'''
+planted_service.PlantedService.command = lambda self: [
+    sys.executable, "-c", ANSWERS_150_TIMES, "{host}", "{port}"
+]
+"""
 BROKEN = """
 from perf.tests import planted_service
 

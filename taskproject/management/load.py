@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import timedelta
 from typing import Any, Final
 from urllib.parse import quote
@@ -14,8 +14,9 @@ from django.utils import timezone
 
 from taskproject.db.context import tenant_context
 from taskproject.management.webserver import granian_command
-from taskproject.tenancy.models import Membership, Role, Tenant
-from taskproject.tenancy.services import token_issue
+from taskproject.tenancy.credentials import prefix_of
+from taskproject.tenancy.models import Membership, Role, Scope, Tenant
+from taskproject.tenancy.services import token_issue, token_revoke
 from tasks.benchmarks.datasets import TASKS
 from tasks.models import LIVE, Task
 
@@ -28,15 +29,23 @@ class LoadedService:
     dataset: Final = TASKS
     health: Final = "/readyz"
 
-    def callers(self, tenants: int, lasting_s: float) -> list[Spoken]:
+    def callers(self, tenants: int, lasting_s: float, *, writes: bool) -> list[Spoken]:
         """The slug, the base and the headers of an owner of each tenant that has tasks, the first
-        tenants first: `seed` makes them the largest ones. Six statements each."""
+        tenants first: `seed` makes them the largest ones. Six statements each. Their tokens read,
+        and write where that is needed."""
+        scopes = [Scope.READ, Scope.WRITE] if writes else [Scope.READ]
         found: list[Spoken] = []
         for tenant in Tenant.objects.order_by("id").iterator():
             if len(found) == tenants:
                 break
-            found += _callers(tenant, lasting_s)
+            found += _callers(tenant, lasting_s, scopes)
         return found
+
+    def dismiss(self, callers: Sequence[tuple[str, str, Mapping[str, str]]]) -> None:
+        """Revoke their tokens. Six statements each."""
+        for slug, _, headers in callers:
+            with tenant_context(Tenant.objects.get(slug=slug)):
+                token_revoke(prefix=prefix_of(headers["authorization"].removeprefix("Bearer ")))
 
     def command(self) -> list[str]:
         """As `manage.py run` starts it."""
@@ -63,7 +72,7 @@ class LoadedService:
         }
 
 
-def _callers(tenant: Tenant, lasting_s: float) -> Iterator[Spoken]:
+def _callers(tenant: Tenant, lasting_s: float, scopes: Sequence[Scope]) -> Iterator[Spoken]:
     owners = Membership.objects.filter(tenant=tenant, role=Role.OWNER, active=True)
     with tenant_context(tenant):
         owner = owners.order_by("id").first()
@@ -72,7 +81,7 @@ def _callers(tenant: Tenant, lasting_s: float) -> Iterator[Spoken]:
         token = token_issue(
             user_id=owner.user_id,
             name="load test",
-            scopes=["read", "write"],
+            scopes=scopes,
             expires_at=timezone.now() + timedelta(seconds=lasting_s),
         )
     base = f"/api/v1/tenants/{tenant.slug}/"

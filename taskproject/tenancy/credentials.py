@@ -57,6 +57,11 @@ def new_token(*, tenant_id: int) -> tuple[str, str]:
     return f"tp_{tenant_id}_{prefix}{secrets.token_urlsafe(_SECRET_BYTES)}", prefix
 
 
+def prefix_of(text: str) -> str:
+    """The prefix of a token, of its whole text or given as it is."""
+    return text.split("_", 2)[-1][:PREFIX_LENGTH] if text.startswith("tp_") else text
+
+
 def named_tenant(text: str) -> int | None:
     """The id of the tenant that a token's text names; None when it is no token's text."""
     kind, _, rest = text.partition("_")

@@ -152,7 +152,7 @@ def _orders(request: HttpRequest, slug: str) -> JsonResponse:
 urlpatterns = [path("shops/<slug>/books/", _books), path("shops/<slug>/orders/", _orders)]
 
 
-def test_its_scenario_is_found_and_played_as_its_test_says(settings: Any) -> None:
+def test_its_scenario_is_found_and_played_as_its_test_says(settings: Any, db: None) -> None:
     settings.ROOT_URLCONF = __name__
     module = ModuleType("drafts_of_books")
     exec(EXAMPLES[0], vars(module))  # noqa: S102
@@ -168,7 +168,7 @@ def test_its_scenario_is_found_and_played_as_its_test_says(settings: Any) -> Non
     test["test_a_book_can_be_bought"](db=None)
 
 
-def test_its_scenario_goes_red_where_there_is_no_book(settings: Any) -> None:
+def test_its_scenario_goes_red_where_there_is_no_book(settings: Any, db: None) -> None:
     settings.ROOT_URLCONF = __name__
     module: dict[str, Any] = {}
     exec(EXAMPLES[0], module)  # noqa: S102
@@ -183,7 +183,8 @@ def test_its_service_has_what_the_load_test_asks_of_one() -> None:
     found = module["SERVICE"]
 
     assert found.dataset.name == "books"
-    assert [len(each) for each in found.callers(20, 60.0)] == [3]
+    assert [len(each) for each in found.callers(20, 60.0, writes=True)] == [3]
+    found.dismiss(found.callers(20, 60.0, writes=False))
     assert "{port}" in " ".join(found.command())
     assert set(found.environment()) == {"DJANGO_SETTINGS_MODULE"}
     assert found.health.startswith("/")

@@ -14,7 +14,7 @@ from django.db import connection
 from django.test import Client
 from django.utils import timezone
 
-from perf import Caller
+from perf import Caller, Scenario
 from perf.service import service
 from perf.testing.scenarios import play
 from taskproject.db.context import tenant_context
@@ -25,6 +25,7 @@ from tasks import scenarios
 from tasks.benchmarks.datasets import TASKS
 
 pytestmark = pytest.mark.django_db
+SCENARIOS = [each for each in vars(scenarios).values() if isinstance(each, Scenario)]
 
 
 @pytest.fixture
@@ -42,7 +43,7 @@ def test_the_settings_name_it() -> None:
 
 @pytest.mark.django_db(transaction=True)
 def test_each_tenant_has_a_caller_who_can_play_the_scenarios(busy: Cast) -> None:
-    found = SERVICE.callers(20, lasting_s=60)
+    found = SERVICE.callers(20, lasting_s=60, writes=True)
 
     assert [tenant for tenant, _, _ in found] == ["alpha", "beta"]
     for number, (tenant, base, headers) in enumerate(found):
@@ -52,22 +53,46 @@ def test_each_tenant_has_a_caller_who_can_play_the_scenarios(busy: Cast) -> None
 
 
 def test_of_more_tenants_than_are_wanted_the_first_ones_call(busy: Cast) -> None:
-    assert [tenant for tenant, _, _ in SERVICE.callers(1, lasting_s=60)] == ["alpha"]
+    assert [tenant for tenant, _, _ in SERVICE.callers(1, lasting_s=60, writes=True)] == ["alpha"]
 
 
 def test_a_tenant_without_tasks_calls_nobody(cast: Cast) -> None:
-    assert SERVICE.callers(20, lasting_s=60) == []
+    assert SERVICE.callers(20, lasting_s=60, writes=True) == []
 
 
 def test_their_tokens_expire_when_the_load_is_over(busy: Cast) -> None:
     before = timezone.now()
-    SERVICE.callers(1, lasting_s=600)
+    SERVICE.callers(1, lasting_s=600, writes=True)
 
     with tenant_context(busy.alpha):
         token = ApiToken.objects.get(name="load test")
     assert token.expires_at is not None
     assert timedelta(seconds=600) <= token.expires_at - before < timedelta(seconds=660)
     assert sorted(token.scopes) == ["read", "write"]
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("each", [x for x in SCENARIOS if not x.writes], ids=lambda x: x.name)
+def test_a_scenario_that_only_reads_has_a_token_that_only_reads(busy: Cast, each: Scenario) -> None:
+    ((tenant, base, headers),) = SERVICE.callers(1, lasting_s=60, writes=False)
+
+    with tenant_context(busy.alpha):
+        assert ApiToken.objects.get(name="load test").scopes == ["read"]
+    assert play(each, Client(), Caller(tenant, base, headers))
+
+
+@pytest.mark.django_db(transaction=True)
+def test_whoever_is_dismissed_may_ask_no_more(busy: Cast) -> None:
+    callers = SERVICE.callers(20, lasting_s=60, writes=False)
+    _, base, headers = callers[1]
+    before = Client().get(f"{base}tasks/", headers=headers).status_code
+    SERVICE.dismiss(callers)
+
+    assert before == 200
+    assert [Client().get(f"{at}tasks/", headers=own).status_code for _, at, own in callers] == [
+        401,
+        401,
+    ]
 
 
 def test_it_is_served_as_in_production_on_the_database_of_the_connection() -> None:

@@ -14,11 +14,11 @@ import psutil
 from redis import Redis
 
 from perf.load.loopback import leads_to_loopback
+from perf.load.plan import port_of
 from perf.load.results import ProcessUse, ServerSide
 from perf.pgstat.server import Server
 
 EVERY_S: Final = 1.0
-_PORTS: Final = {"http": 80, "https": 443}
 
 
 @dataclass(slots=True)
@@ -156,7 +156,7 @@ def web_server(target: str) -> list[int]:
     url = urlsplit(target)
     if not leads_to_loopback(url.hostname or ""):
         raise LookupError("It is on another machine.")
-    found = listening(url.port or _PORTS.get(url.scheme, 0))
+    found = listening(port_of(url))
     if not found:
         raise LookupError(f"No process is seen to listen at {target or 'it'}.")
     if loader() in found:

@@ -5,7 +5,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from taskproject.db.context import tenant_context
-from taskproject.tenancy.credentials import PREFIX_LENGTH
+from taskproject.tenancy.credentials import prefix_of
 from taskproject.tenancy.management.lookups import find_tenant
 from taskproject.tenancy.models import ApiToken
 from taskproject.tenancy.services import token_revoke
@@ -25,8 +25,7 @@ class Command(BaseCommand):
 
     def handle(self, *, tenant: str, prefix: str, **options: Any) -> None:
         found = find_tenant(tenant)
-        if prefix.startswith("tp_"):
-            prefix = prefix.split("_", 2)[-1][:PREFIX_LENGTH]
+        prefix = prefix_of(prefix)
         try:
             with tenant_context(found):
                 token = token_revoke(prefix=prefix)
