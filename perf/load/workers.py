@@ -134,7 +134,7 @@ class _Run:
         self._pass_on()
 
     def _begin_together(self) -> None:
-        if all(each.ready for each in self._crew):
+        if not self._found.broken_off and all(each.ready for each in self._crew):
             begins = time.monotonic() + _MOMENT_S
             self._begun = True
             self._measures = begins + self._warmup_s

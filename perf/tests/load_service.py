@@ -85,6 +85,11 @@ def cut(caller: Caller) -> Steps:
     yield caller.post("/cut", name="cut")
 
 
+def slowly() -> None:
+    """What a worker is to prepare, and takes a while."""
+    time.sleep(1.5)
+
+
 def _echoed(answer: Answer) -> str | None:
     return None if answer.json["tenant"] else "nobody spoke"
 

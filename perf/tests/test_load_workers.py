@@ -6,6 +6,8 @@ import os
 import signal
 import subprocess
 import sys
+import threading
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -149,6 +151,21 @@ def test_ctrl_c_ends_the_workers_and_returns_what_there_is(null):
     assert found.workers == {0, 1}
     assert found.lost == {}
     assert due(found, "/") >= 50
+    assert workers() == []
+
+
+def test_ctrl_c_before_all_are_ready_begins_nothing():
+    def interrupt() -> None:
+        while not workers():
+            time.sleep(0.01)
+        os.kill(os.getpid(), signal.SIGINT)
+
+    with serving() as service:
+        slow = plan(service.target, planted.two, prepare="perf.tests.load_service:slowly")
+        threading.Thread(target=interrupt).start()
+        found = run(slow)
+
+    assert (found.broken_off, found.steps, service.asked) == ("interrupted", {}, [])
     assert workers() == []
 
 
