@@ -13,13 +13,13 @@ from perf.load.results import Arrivals, LoadMethod, Model, Stage
 from perf.load.workers import INTERRUPTED, run
 
 _USERS: Final = 16
-_WARMUP_S: Final = 1.0  # the first requests of a process are slow: connections, caches of the code
+_WARMUP_S: Final = 0.5  # the first requests of a process are slow: connections, caches of the code
 
 
-def ceiling_rate(duration_s: float = 2.0) -> float:
+def ceiling_rate(duration_s: float = 1.0) -> float:
     """Calls a second of one worker, with a server beside it in a process of its own.
 
-    Takes the duration and two seconds. Ctrl-C passes through; raises `PlanError` where a worker is
+    Takes the duration and a second. Ctrl-C passes through; raises `PlanError` where a worker is
     lost. On a machine with one processor the server has its part of
     it, and the ceiling is that of both.
     """
