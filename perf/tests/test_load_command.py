@@ -107,7 +107,9 @@ def test_the_first_objective_that_fails_ends_the_run(load, nothing_done):
 
 
 class TestAServiceThatIsStarted:
-    def test_is_played_for_all_tenants_on_a_copy_that_is_dropped(self, load):
+    def test_is_played_for_all_tenants_and_leaves_nothing_behind(self, load):
+        said = "SELECT word || xmin || ctid FROM precious"
+        before = ask(said, load.application)
         code, output, errors = load.do(
             *("run", *MODULE, "planted.files", "--serve", "--size", "10k", "--tenants", "3"),
             *(*SHORT, "--users", "3"),
@@ -120,13 +122,10 @@ class TestAServiceThatIsStarted:
         assert run.total.failures == {}
         assert run.environment["served on"] == "planted at 10,000 rows"
         assert load.copies() == []
-
-    def test_is_ended_with_the_run(self, load):
-        load.do("run", *MODULE, "planted.files", "--serve", "--size", "10k", *SHORT)
-
-        port = kept(load)[0].target.rpartition(":")[2]
+        port = run.target.rpartition(":")[2]
         listed = subprocess.run(["ps", "-eo", "args="], capture_output=True, text=True).stdout
         assert [each for each in listed.splitlines() if f"http.server {port}" in each] == []
+        assert ask(said, load.application) == before
 
     @pytest.mark.prove
     def test_that_answers_otherwise_than_expected_is_told_by_kind(self, load):
@@ -135,13 +134,6 @@ class TestAServiceThatIsStarted:
         (run,) = kept(load)
         assert run.total.failures == {"status": run.total.requests}
         assert run.total.failure_rate == 1
-
-    def test_leaves_the_database_of_the_application_alone(self, load):
-        said = "SELECT word || xmin || ctid FROM precious"
-        before = ask(said, load.application)
-        load.do("run", *MODULE, "planted.files", "--serve", "--size", "10k", *SHORT)
-
-        assert ask(said, load.application) == before
 
 
 @pytest.fixture
