@@ -132,11 +132,12 @@ class Listener(Watcher):
     def second(self, second: Second, so_far: Recording) -> bool:
         """Whether the run is to end: with `aborts` as soon as an objective fails for certain."""
         self._telling.second(second)
-        if not self._load.aborts or second.at <= 0 or second.at % JUDGED_EVERY_S:
+        lasted_s = second.at + 1
+        if not self._load.aborts or lasted_s <= 0 or lasted_s % JUDGED_EVERY_S:
             return False
         for each in judge(self._load.slos, so_far, self._load.method.confidence):
             if each.verdict is SloVerdict.FAIL and not self.failed:
-                self.failed = f"Ended after {second.at} s, as {each.text} had failed."
+                self.failed = f"Ended after {lasted_s} s, as {each.text} had failed."
         return bool(self.failed)
 
 

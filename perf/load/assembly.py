@@ -21,6 +21,7 @@ from perf.load.recording import Recording
 from perf.load.results import (
     QUANTILES,
     VERSION,
+    Failure,
     LoadMethod,
     LoadRun,
     Model,
@@ -33,6 +34,7 @@ from perf.load.rig import rig_of
 from perf.load.slo import Slo, judge, left_open, quantiles_of
 from perf.load.steady import drift, little, overload
 
+THROTTLED: Final = 0.01  # of all requests: with more, a p99 is of refusals
 _REASONS: Final = 3  # that are told
 
 
@@ -94,11 +96,13 @@ def assemble(
         rig=rig,
         server=_with_timing(server, recording),
         complaints=(
+            *_broken_off(recording, planned.note),
+            *_throttled(total),
             *_complaints(method, counted, total),
             *_reasons(recording),
             *planned.complaints,
         ),
-        invalid=tuple(_invalid(method, recording, total, ended_at)),
+        invalid=tuple(_invalid(method, recording, total)),
         note=planned.note,
     )
     return dataclasses.replace(run, slos=_judged(planned.slos, recording, run))
@@ -120,6 +124,8 @@ def _judged(slos: Sequence[Slo], recording: Recording, run: LoadRun) -> tuple[Sl
         return left_open(found, "a worker is missing", also_failed=True)
     if run.ended_at is None:
         return left_open(found, "the run was broken off")
+    if (share := _throttled_share(run.total)) > THROTTLED:
+        return left_open(found, f"{share:.1%} of all requests were throttled")
     return found
 
 
@@ -136,12 +142,30 @@ def _complaints(method: LoadMethod, counted: Sequence[Second], total: StepResult
         yield f"{missing:,} of {total.requests:,} requests are in no percentile."
 
 
-def _invalid(
-    method: LoadMethod, recording: Recording, total: StepResult, ended_at: str | None
-) -> Iterator[str]:
-    if ended_at is None:
-        why = f": {recording.broken_off}" if recording.broken_off else ""
-        yield f"It was broken off after {len(measured(recording))} s of the measured part{why}."
+def _broken_off(recording: Recording, note: str) -> Iterator[str]:
+    """Why it ended before its time, where no note says it already."""
+    if recording.broken_off and not note:
+        seconds = len(measured(recording))
+        yield (
+            f"It was broken off after {seconds} s of the measured part: {recording.broken_off}. "
+            "All figures are of those."
+        )
+
+
+def _throttled(total: StepResult) -> Iterator[str]:
+    if share := _throttled_share(total):
+        yield (
+            f"{share:.1%} of all requests were throttled (429), and are quick ones in the "
+            "percentiles. Raise the limits of the service for the test, or ask less."
+        )
+
+
+def _throttled_share(total: StepResult) -> float:
+    throttled = total.failures.get(Failure.THROTTLED, 0)
+    return throttled / total.requests if total.requests else 0.0
+
+
+def _invalid(method: LoadMethod, recording: Recording, total: StepResult) -> Iterator[str]:
     for each in _missing(method, recording):
         how = recording.lost.get(each, "told nothing")
         yield f"Worker {each} of {method.workers} is missing, and its requests with it: it {how}."

@@ -56,12 +56,16 @@ def compare(
     With one run the intervals of both are put together by Zou & Donner, "Construction of confidence
     limits about effect measures", Statistics in Medicine 27 (2008).
 
-    Raises `IncomparableError` for a run that is invalid or limited by its loader, of which a ratio
-    would compare nothing.
+    Raises `IncomparableError` for runs of which a ratio would compare nothing: one that is invalid,
+    limited by its loader or broken off, one that is on both sides, and different scenarios.
     """
     for run in (*before, *after):
-        if reasons := (*run.invalid, *run.rig.limited):
+        if reasons := _unreadable(run):
             raise IncomparableError(f"The run {run.id} is not to be read: {' '.join(reasons)}")
+    if both := {each.id for each in before} & {each.id for each in after}:
+        raise IncomparableError(f"The run {min(both)} is on both sides.")
+    if len(weights := dict.fromkeys(_weights(run.scenarios) for run in (*before, *after))) > 1:
+        raise IncomparableError(f"They did not do the same: {' and '.join(weights)}.")
     differences = tuple(_differences(before, after, margin))
     if not differences:
         raise IncomparableError("The runs have no step in common.")
@@ -74,12 +78,16 @@ def compare(
     )
 
 
+def _unreadable(run: LoadRun) -> tuple[str, ...]:
+    partial = () if run.ended_at else ("It was broken off.",)
+    return (*run.invalid, *run.rig.limited, *partial)
+
+
 def unlike(runs: Sequence[LoadRun]) -> Iterator[str]:
     """In what runs differ, other than in what they found."""
     for name in _METHOD:
         yield from _unlike(name.removesuffix("_s"), [_told(run.method, name) for run in runs])
     yield from _unlike("target", [run.target for run in runs])
-    yield from _unlike("scenarios", [_weights(run.scenarios) for run in runs])
     names = dict.fromkeys(name for run in runs for name in run.environment)
     for name in names:
         if name not in _MAY_DIFFER:

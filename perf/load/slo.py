@@ -137,12 +137,14 @@ def _parsed(text: str) -> Slo:
     if of is Measure.PERCENTILE and not 0 < q < 1:
         raise SloError(f"{text!r}: a percentile is above 0 and below 100. {FORM}.")
     limit = float(found["limit"]) * _SCALES.get(unit, 1.0)
+    if of is Measure.FAIL and limit > 1:
+        raise SloError(f"{text!r}: at most 100% can fail. {FORM}.")
     return Slo(text, of, found["step"] or "", found["sign"], limit, round(q, 9))
 
 
 _ALLOWED: Final[Mapping[Measure, tuple[tuple[str, ...], tuple[str, ...]]]] = {
     Measure.PERCENTILE: (("ms", "s", "us", "µs"), ("<", "<=")),
-    Measure.FAIL: (("%", ""), ("<", "<=")),
+    Measure.FAIL: (("%",), ("<", "<=")),
     Measure.RATE: (("/s", ""), (">=", ">")),
 }
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 from functools import lru_cache
 from types import TracebackType
 from typing import Self
@@ -55,6 +56,9 @@ class Transport:
         except TimeoutError:
             said = f"no answer in {self._timeout_s:g} s"
             raise CallFailed(Failure.TIMEOUT, said) from None
+        except aiohttp.ClientConnectorError as error:
+            said = f"{error.host}:{error.port}: {_why(error.os_error)}"
+            raise CallFailed(Failure.TRANSPORT, said) from None
         except (aiohttp.ClientError, OSError) as error:
             raise CallFailed(Failure.TRANSPORT, str(error) or type(error).__name__) from None
 
@@ -68,6 +72,13 @@ class Transport:
         traceback: TracebackType | None,
     ) -> None:
         await self._session.close()
+
+
+def _why(error: OSError) -> str:
+    """In the words of the system: those of asyncio name the address once more."""
+    if isinstance(error, ConnectionError) and error.errno:
+        return os.strerror(error.errno)
+    return error.strerror or str(error)
 
 
 @lru_cache(4096)

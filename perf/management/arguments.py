@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import re
 from argparse import ArgumentParser, ArgumentTypeError, RawDescriptionHelpFormatter
 from collections.abc import Callable
@@ -81,11 +82,25 @@ def add_module(parser: Any) -> None:
     )
 
 
+class SubcommandParser(CommandParser):
+    """Refuses what it does not know itself, with its own usage: argparse leaves that to the parser
+    above it, which knows nothing of the options of a subcommand."""
+
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> tuple[Any, list[str]]:
+        found, unknown = super().parse_known_args(args, namespace)
+        if unknown:
+            named = unknown[0].partition("=")[0]
+            known = difflib.get_close_matches(named, self._option_string_actions, 1)
+            meant = f"; did you mean {known[0]}?" if known else ""
+            self.error(f"unknown arguments: {' '.join(unknown)}{meant}")
+        return found, unknown
+
+
 def add_subcommand(
     commands: Any, name: str, *, says: str, description: str, examples: str
 ) -> ArgumentParser:
     """A subcommand whose help ends with examples, all with their line breaks as written."""
-    parser: CommandParser = commands.add_parser(
+    parser: ArgumentParser = commands.add_parser(
         name,
         help=says,
         description=description,

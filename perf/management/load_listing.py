@@ -8,8 +8,9 @@ from typing import Any, Final
 
 from django.core.management.base import CommandError
 
+from perf.management.load_planning import declared
 from perf.management.subcommands import USAGE
-from perf.scenarios import Declared, NoSuchScenario, chosen
+from perf.scenarios import Declared, NoSuchScenario
 from perf.service import service
 
 SAYS: Final = "the scenarios: what users do"
@@ -33,7 +34,7 @@ def add_arguments(parser: ArgumentParser) -> None:
 def run(options: dict[str, Any], stdout: Any) -> int:
     """Write them; 0."""
     try:
-        found = chosen(options["names"] or ["*"], options["module"])
+        found = declared(options["names"] or ["*"], options["module"])
     except NoSuchScenario as error:
         if options["names"]:
             raise CommandError(str(error), returncode=USAGE) from error

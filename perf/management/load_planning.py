@@ -6,14 +6,16 @@ import shlex
 import socket
 import sys
 import traceback
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Final
 from urllib.parse import urlsplit
 
 from django.core.management.base import CommandError
+from django.db import OperationalError, connection
 
+from perf.load.intervals import LEAST_SECONDS
 from perf.load.loopback import leads_to_loopback
 from perf.load.plan import PlanError, origin_and_paths, port_of
 from perf.load.results import LoadMethod
@@ -22,7 +24,7 @@ from perf.load_places import KNOCKS_S, Crowd, Place, Tell, served, there
 from perf.load_runner import Load
 from perf.management.load_arguments import method_of, usage
 from perf.management.subcommands import REFUSED, USAGE
-from perf.scenarios import Declared, NoSuchScenario, chosen
+from perf.scenarios import Declared, NoSuchScenario, ScenarioError, chosen
 from perf.service import SETTING, service
 
 SIZE: Final = 100_000  # rows
@@ -56,6 +58,7 @@ class Asked:
                 f"--serve needs {SETTING} in the settings: see docs/load-testing.md.",
                 returncode=USAGE,
             )
+        _require_database()
         with served(known, crowd, self.size, tell) as found:
             yield found
 
@@ -65,17 +68,18 @@ def asked(options: Mapping[str, Any]) -> Asked:
     nothing is named so, and for a target that may not be loaded or does not answer."""
     try:
         target, gets = _where(options)
-        declared = _declared(options)
         load = Load(
             method=method_of(options),
             command=command(),
-            scenarios=declared,
+            scenarios=declared(options["names"], options["module"]),
             gets=gets,
             slos=parse(options["slo"]),
             aborts=options["abort_on_fail"],
         )
     except (PlanError, SloError, NoSuchScenario) as error:
         raise usage(str(error)) from error
+    if load.slos and sum(each.duration_s for each in load.method.stages) < LEAST_SECONDS:
+        raise usage(f"Objectives take {LEAST_SECONDS} s or more: make the --duration longer.")
     if load.aborts and not load.slos:
         raise usage("--abort-on-fail needs an --slo that can fail.")
     if target:
@@ -113,6 +117,8 @@ def _is_header(option: str) -> bool:
 
 def _where(options: Mapping[str, Any]) -> tuple[str, tuple[str, ...]]:
     """The server's address, and the paths of the addresses to get."""
+    if addresses := [each for each in options["names"] if "://" in each]:
+        raise usage(f"An address goes with --get: --get {addresses[0]}")
     if bool(options["get"]) == bool(options["names"]):
         raise usage("Name scenarios, or addresses with --get: see `loadtest list`.")
     if options["header"] and not options["get"]:
@@ -145,11 +151,15 @@ def _path(text: str) -> str:
     return text
 
 
-def _declared(options: Mapping[str, Any]) -> tuple[Declared, ...]:
+def declared(names: Sequence[str], modules: Iterable[str]) -> tuple[Declared, ...]:
+    """The scenarios of those names. Raises `NoSuchScenario`, and `CommandError` for a module that
+    can't be imported or declares one wrongly."""
     try:
-        return chosen(options["names"], options["module"])
+        return chosen(names, modules)
     except NoSuchScenario:
         raise
+    except ScenarioError as error:
+        raise usage(str(error)) from error
     except Exception as error:
         told = traceback.format_exception_only(error)[-1].strip()
         raise usage(told) from error
@@ -167,6 +177,18 @@ def _require_permitted(target: str, *, permitted: bool) -> None:
 
 def _host(url: str) -> str:
     return urlsplit(url).hostname or ""
+
+
+def _require_database() -> None:
+    """Raise `CommandError` where the server on which the service is to run is not there."""
+    try:
+        connection.ensure_connection()
+    except OperationalError as error:
+        told = str(error).strip().splitlines()[0]
+        raise CommandError(
+            f"The database of the settings does not answer ({told}): start it first.",
+            returncode=REFUSED,
+        ) from error
 
 
 def _require_answer(target: str) -> None:

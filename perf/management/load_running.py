@@ -35,6 +35,7 @@ EXIT_CODES: Final = {
     Standing.NO_OBJECTIVES: 0,
     Standing.FAIL: FAILED,
     Standing.INCONCLUSIVE: INCONCLUSIVE,
+    Standing.PARTIAL: REFUSED,
     Standing.RIG_LIMITED: REFUSED,
     Standing.INVALID: REFUSED,
 }

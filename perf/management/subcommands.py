@@ -22,7 +22,7 @@ from django.core.exceptions import ImproperlyConfigured
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import Error as DatabaseError
 
-from perf.management.arguments import add_subcommand
+from perf.management.arguments import SubcommandParser, add_subcommand
 
 USAGE: Final = 2
 REFUSED: Final = 3
@@ -54,7 +54,11 @@ class SubcommandCommand(BaseCommand):
                 returncode=REFUSED,
             )
         commands = parser.add_subparsers(
-            dest="subcommand", required=True, metavar="SUBCOMMAND", title="subcommands"
+            dest="subcommand",
+            required=True,
+            metavar="SUBCOMMAND",
+            title="subcommands",
+            parser_class=SubcommandParser,
         )
         for name in self.subcommands:
             module = self.module(name)

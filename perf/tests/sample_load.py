@@ -306,9 +306,26 @@ def invalid_load() -> LoadRun:
 def aborted_load() -> LoadRun:
     """Broken off, as an objective failed."""
     run = failing_load()
-    invalid = ("It was broken off after 12 s of the measured part: p99<100ms fails.",)
     slos = (run.slos[0], *left_open("the run was broken off")[1:])
-    return dataclasses.replace(run, invalid=invalid, ended_at=None, slos=slos, complaints=())
+    note = "Ended after 12 s, as p99<100ms had failed."
+    return dataclasses.replace(run, ended_at=None, slos=slos, complaints=(), note=note)
+
+
+def partial_load() -> LoadRun:
+    """Broken off by Ctrl-C."""
+    why = (
+        "It was broken off after 12 s of the measured part: interrupted. All figures are of those."
+    )
+    slos = left_open("the run was broken off")
+    return dataclasses.replace(sample_load(), ended_at=None, slos=slos, complaints=(why,))
+
+
+def dead_load() -> LoadRun:
+    """Nothing was answered as it should be, and there was no objective for it to fail."""
+    run = sample_load()
+    every = {Failure.STATUS.value: run.total.requests}
+    total = dataclasses.replace(run.total, failures=every)
+    return dataclasses.replace(run, total=total, rate=0.0, slos=())
 
 
 def closed_load() -> LoadRun:

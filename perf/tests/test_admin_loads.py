@@ -46,7 +46,6 @@ def test_a_load_test_is_enlisted_with_what_a_list_shows():
     [
         (sample_load.limited_load, "rig-limited"),
         (sample_load.invalid_load, "invalid"),
-        (sample_load.aborted_load, "fail"),
     ],
 )
 def test_a_run_that_is_not_sound_has_no_figures_in_the_list(make, standing):

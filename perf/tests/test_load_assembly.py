@@ -30,6 +30,7 @@ def assembled(
     server: ServerSide | None = None,
     ended_at: str | None = ENDED,
     ceiling_rate: float | None = None,
+    note: str = "",
 ) -> LoadRun:
     planned = Planned(
         id="20261127-090000-0a1b",
@@ -41,7 +42,7 @@ def assembled(
         environment={"Python": "3.13.0"},
         slos=parse(slos),
         complaints=("The loader shares its processors with the server.",),
-        note="nightly",
+        note=note,
     )
     return assemble(
         planned, recording, server or ServerSide(), ended_at=ended_at, ceiling_rate=ceiling_rate
@@ -58,7 +59,7 @@ class TestWhole:
         for at in range(-5, 60):
             add(recording, at, [40.0] * 10, step="edit", tenant="acme")
 
-        run = assembled(recording, slos="p95<1s,p75<30ms", ceiling_rate=4_000)
+        run = assembled(recording, slos="p95<1s,p75<30ms", ceiling_rate=4_000, note="nightly")
 
         assert (run.id, run.target, run.note) == (
             "20261127-090000-0a1b",
@@ -160,12 +161,19 @@ class TestInvalid:
 
         assert run.ended_at is None
         assert (run.measured_s, run.rate) == (25, 50)
-        assert run.invalid == (
-            "It was broken off after 25 s of the measured part: it was stopped.",
+        assert run.invalid == ()
+        assert run.complaints[0] == (
+            "It was broken off after 25 s of the measured part: it was stopped. All figures are of "
+            "those."
         )
-        assert assembled(served(25), ended_at=None).invalid == (
-            "It was broken off after 25 s of the measured part.",
-        )
+
+    def test_one_that_its_objective_ended_says_so_by_its_note_alone(self) -> None:
+        recording = served(25)
+        recording.broken_off = "its watcher ended it"
+
+        run = assembled(recording, note="Ended after 25 s, as p50<1ms had failed.")
+
+        assert [each for each in run.complaints if "broken off" in each] == []
 
     def test_a_missing_worker_makes_it_so(self) -> None:
         recording = served()
@@ -215,6 +223,24 @@ class TestObjectives:
         )
         (alone,) = judge(parse("fail<10%"), recording)
         assert alone.verdict is INCONCLUSIVE
+
+    def test_nothing_passes_where_more_than_one_in_a_hundred_is_throttled(self) -> None:
+        """Refusals are quick: a service that only refuses would hold any objective."""
+        recording = served(60, failures=lambda at: {Failure.THROTTLED: 1})
+
+        run = assembled(recording, slos="p50<1s,fail<1%,p50<1ms")
+
+        assert verdicts(run) == [INCONCLUSIVE, INCONCLUSIVE, FAIL]
+        assert run.slos[0].measured.endswith("; 2.0% of all requests were throttled")
+        assert run.complaints[0].startswith("2.0% of all requests were throttled (429), and are ")
+
+    def test_fewer_are_told_and_spoil_nothing(self) -> None:
+        recording = served(60, failures=lambda at: {Failure.THROTTLED: 1} if at < 30 else {})
+
+        run = assembled(recording, slos="p50<1s")
+
+        assert verdicts(run) == [PASS]
+        assert run.complaints[0].startswith("1.0% of all requests were throttled")
 
     def test_a_loader_at_its_limit_decides_nothing(self) -> None:
         recording = served(60)

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import math
 from collections.abc import Sequence
 
@@ -24,17 +25,25 @@ from perf.load.results import (
 )
 from perf.tests.recordings import add, method, served
 
+_IDS = itertools.count()
+
 
 def run_of(
     recording: Recording,
-    id: str = "a",
+    id: str = "",
     how: LoadMethod | None = None,
     environment: dict[str, str] | None = None,
     *,
     ended_at: str | None = "then",
 ) -> LoadRun:
     planned = Planned(
-        id, "", "", "http://127.0.0.1:8000", {"browse": 1}, how or method(), environment or {}
+        id or f"run-{next(_IDS)}",
+        command="",
+        started_at="",
+        target="http://127.0.0.1:8000",
+        scenarios={"browse": 1},
+        method=how or method(),
+        environment=environment or {},
     )
     return assemble(planned, recording, ServerSide(), ended_at=ended_at)
 
@@ -54,10 +63,10 @@ def found_in(comparison: LoadComparison, step: str, what: str) -> LoadDifference
 
 
 class TestOneRunEach:
-    def test_a_run_and_itself_are_the_same(self) -> None:
-        run = run_of(made(20, 1, seconds=120))
+    def test_equal_runs_are_the_same(self) -> None:
+        run, other = (run_of(made(20, 1, seconds=120)) for _ in range(2))
 
-        found = found_in(compare([run], [run]), "", "p50")
+        found = found_in(compare([run], [other]), "", "p50")
 
         assert (found.verdict, found.before, found.after) == (
             Change.SAME,
@@ -116,18 +125,18 @@ class TestOneRunEach:
         )
 
     def test_a_short_run_has_figures_but_no_ratio(self) -> None:
-        short = run_of(made(20, 1, seconds=8), how=method(8))
+        short, other = (run_of(made(20, 1, seconds=8), how=method(8)) for _ in range(2))
 
-        found = found_in(compare([short], [short]), "", "p50")
+        found = found_in(compare([short], [other]), "", "p50")
 
         assert found.before == found.after
         assert found.before == pytest.approx(20, rel=0.1)
         assert (found.ratio, found.verdict) == (None, Change.UNDECIDED)
 
     def test_too_few_samples_have_no_figure(self) -> None:
-        few = run_of(served(20, lambda at: [10.0] * 5), how=method(20))
+        few, other = (run_of(served(20, lambda at: [10.0] * 5), how=method(20)) for _ in range(2))
 
-        found = found_in(compare([few], [few]), "", "p99")
+        found = found_in(compare([few], [other]), "", "p99")
 
         assert found == LoadDifference("", "p99", None, None, None, Change.UNDECIDED)
 
@@ -242,6 +251,21 @@ class TestReadable:
 
         assert told[1].startswith("b: Overload: ")
 
+    def test_a_run_is_not_compared_with_itself(self) -> None:
+        one, other = run_of(served(60), "a"), run_of(served(60), "b")
+
+        with pytest.raises(IncomparableError, match="The run b is on both sides"):
+            compare([one, other], [other])
+
+    def test_nor_are_runs_of_other_scenarios(self) -> None:
+        one = run_of(served(60))
+        other = dataclasses.replace(run_of(served(60)), scenarios={"browse": 1, "edit": 0.5})
+
+        with pytest.raises(
+            IncomparableError, match=r"did not do the same: browse 1 and browse 1, "
+        ):
+            compare([one], [other])
+
 
 class TestUnlike:
     def test_what_was_done_alike_is_not_told(self) -> None:
@@ -255,7 +279,6 @@ class TestUnlike:
         other = dataclasses.replace(
             run_of(served(20), how=method(workers=2, stages=(Stage(30, 0, 50), Stage(60, 50, 50)))),
             target="http://127.0.0.1:9000",
-            scenarios={"browse": 1, "edit": 0.5},
             environment={"Python": "3.12.0", "PostgreSQL": "18.6"},
         )
 
@@ -263,7 +286,6 @@ class TestUnlike:
             "stages: 60 s at 50 and 30 s at 0 to 50, 60 s at 50",
             "workers: 1 and 2",
             "target: http://127.0.0.1:8000 and http://127.0.0.1:9000",
-            "scenarios: browse 1 and browse 1, edit 0.5",
             "Python: 3.13.0 and 3.12.0",
             "PostgreSQL: – and 18.6",
         ]

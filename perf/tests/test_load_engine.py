@@ -123,7 +123,7 @@ def test_a_server_that_is_not_there_is_told_with_the_reason(free_port):
     found = driven(f"http://127.0.0.1:{free_port}", "/", timeout_s=0.5)
 
     assert failures(found, "/") == {Failure.TRANSPORT: 40}
-    assert "Cannot connect" in next(iter(found.reasons))
+    assert [*found.reasons] == [f"/: 127.0.0.1:{free_port}: Connection refused"]
 
 
 def test_users_whom_nobody_answers_do_not_ask_as_fast_as_they_can(free_port):
@@ -148,8 +148,9 @@ def test_what_the_loader_is_late_by_is_lag_and_is_part_of_the_latency(service):
 
     latency, wait, lag = (pooled(found, "list", clock) for clock in ("latency", "service", "lag"))
     assert latency.total_count == 20
-    # It takes a tenth of a second for each of what comes in twentieths.
-    assert lag.get_max_value() > 500_000
+    # It takes a tenth of a second for each of what comes in twentieths. How many answers it finds
+    # at a time, and so how late it is, is chance.
+    assert lag.get_max_value() > 100_000
     mean = latency.get_mean_value()
     assert mean == pytest.approx(lag.get_mean_value() + wait.get_mean_value(), rel=0.01)
 

@@ -36,10 +36,12 @@ RUNS = [
     sample_load.limited_load,
     sample_load.invalid_load,
     sample_load.aborted_load,
+    sample_load.partial_load,
+    sample_load.dead_load,
     sample_load.closed_load,
     sample_load.empty_load,
 ]
-UNSOUND = [sample_load.limited_load, sample_load.invalid_load, sample_load.aborted_load]
+UNSOUND = [sample_load.limited_load, sample_load.invalid_load]
 
 
 @pytest.mark.parametrize("make", RUNS)

@@ -6,7 +6,7 @@ import dataclasses
 
 import pytest
 
-from perf.load.results import Arrivals, Model, Rig, SloResult, SloVerdict, Stage
+from perf.load.results import Arrivals, Model, ProcessUse, Rig, SloResult, SloVerdict, Stage
 from perf.report.load import comparison, knee, markdown, summary, terminal
 from perf.report.load.summary import Standing
 from perf.report.painting import Look
@@ -21,7 +21,7 @@ def cells(text):
 
 HELD = (
     "Passed: all 3 objectives held. 119 good answers a second, p50 9.97 ms, p95 51 ms, p99 146 ms, "
-    "0.042% failed."
+    "0.042% failed, 0.126% throttled."
 )
 
 
@@ -33,6 +33,8 @@ HELD = (
         (sample_load.limited_load, Standing.RIG_LIMITED, "Rig-limited: what was measured is the "),
         (sample_load.invalid_load, Standing.INVALID, "Invalid: this run says nothing of the serv"),
         (sample_load.aborted_load, Standing.FAIL, "Failed: 1 of 3 objectives did not hold."),
+        (sample_load.partial_load, Standing.PARTIAL, "Broken off: 119 good answers a second, p50 "),
+        (sample_load.dead_load, Standing.FAIL, "Failed: not one request was answered as it sho"),
         (sample_load.closed_load, Standing.NO_OBJECTIVES, "14.1 good answers a second, p50 10.1"),
         (sample_load.empty_load, Standing.NO_OBJECTIVES, "No request was due."),
     ],
@@ -51,9 +53,7 @@ def test_one_open_objective_keeps_a_run_from_passing():
     assert summary.headline(run).startswith("Inconclusive: 1 of 4 objectives can't be told. 119")
 
 
-@pytest.mark.parametrize(
-    "make", [sample_load.limited_load, sample_load.invalid_load, sample_load.aborted_load]
-)
+@pytest.mark.parametrize("make", [sample_load.limited_load, sample_load.invalid_load])
 def test_a_run_that_is_not_sound_shows_no_figure_of_the_service(make):
     run = dataclasses.replace(make(), slos=())
     for text in (terminal.render(run), markdown.render(run), summary.headline(run)):
@@ -74,16 +74,28 @@ def test_what_limits_a_run_stands_at_the_top():
 def test_a_run_that_was_broken_off_for_an_objective_keeps_its_verdict():
     text = terminal.render(sample_load.aborted_load())
 
-    assert "  invalid  It was broken off after 12 s of the measured part: p99<100ms fails." in text
-    assert "fail        p99<100ms         146 ms [129, 160]" in text
-    assert "not judged  fail<0.5%         –" in text
+    assert "Ended after 12 s, as p99<100ms had failed." in text
+    assert "fail          p99<100ms         146 ms [129, 160]" in text
+    assert "the run was broken off" in text
 
 
-def test_a_run_without_an_end_says_so_where_nothing_else_does():
-    run = dataclasses.replace(sample_load.sample_load(), ended_at=None)
+def test_a_run_that_was_broken_off_shows_what_there_is_of_it():
+    text = terminal.render(sample_load.partial_load())
 
-    assert ("invalid", "It was broken off.") in [each[:2] for each in summary.troubles(run)]
-    assert summary.standing(run) is Standing.INVALID
+    assert "mind  It was broken off after 12 s of the measured part: interrupted." in text
+    assert "inconclusive  p99<500ms" in text
+    assert "9.97 ms" in text
+    assert "loadtest compare" not in text  # which would refuse it
+
+
+@pytest.mark.parametrize(("used", "told"), [(1.2, "Ask less, or try"), (1.9, "All 2 processors")])
+def test_a_loader_at_its_limit_says_what_to_do(used, told):
+    run = sample_load.limited_load()
+    side = dataclasses.replace(run.server, processes=(ProcessUse("server", used, 0),))
+    full = dataclasses.replace(run, server=side, environment={"CPUs": "2"})
+
+    found = {word: text for word, text, _ in summary.troubles(full)}
+    assert found["do"].startswith(told)
 
 
 def test_only_a_loopback_target_shares_the_machine():

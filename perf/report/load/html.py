@@ -19,6 +19,7 @@ _SIGNS: Final = {
     Standing.PASS: "✓",
     Standing.FAIL: "✕",
     Standing.INCONCLUSIVE: "?",
+    Standing.PARTIAL: "?",
     Standing.RIG_LIMITED: "✕",
     Standing.INVALID: "✕",
 }
@@ -201,6 +202,7 @@ def _servers(run: LoadRun) -> Iterator[Child]:
     if run.server.sentence:
         yield element("p", run.server.sentence, class_="lead")
     yield element("div", tables.servers(run), class_="plots")
+    yield tables.server_notes(run)
     yield tables.statements(run)
     skipped = [element("li", f"Not looked at: {each}") for each in run.server.skipped]
     if skipped:

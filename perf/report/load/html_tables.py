@@ -108,7 +108,10 @@ def tenants(run: LoadRun) -> Markup | None:
     if not run.tenants:
         return None
     header = ("tenant", "requests", "p50", "p95", "p99", "max", "what failed")
-    return table("Tenants, the slowest first", header, map(_tenant, summary.slowest_tenants(run)))
+    found = summary.slowest_tenants(run)
+    is_ordered = summary.p95_ms(found[0]) is not None
+    caption = "Tenants, the slowest first" if is_ordered else "Tenants"
+    return table(caption, header, map(_tenant, found))
 
 
 def _tenant(found: TenantResult) -> tuple[Child, ...]:
@@ -135,17 +138,22 @@ def statements(run: LoadRun) -> Iterator[Markup | None]:
 
 
 def servers(run: LoadRun) -> Iterator[Markup | None]:
-    """A table of each other thing that was looked at."""
+    """A table of each other thing that was looked at, those of few columns."""
     side = run.server
     yield _processes(run)
     yield _timing(run)
     yield _shares("What backends did or waited for; CPU is no wait", "samples", side.waits)
-    yield _shares("Input and output of PostgreSQL", "times", side.io)
-    yield _shares("Commands of Redis, by their share of its time", "calls", side.redis)
     yield _counts("What pg_stat_database counted; what was 0 is left out", side.database)
     yield _counts(
         "What Redis counted, and its memory at the end; what was 0 is left out", side.redis_counts
     )
+
+
+def server_notes(run: LoadRun) -> Iterator[Markup | None]:
+    """The others, whose notes take the whole width."""
+    side = run.server
+    yield _shares("Input and output of PostgreSQL", "times", side.io)
+    yield _shares("Commands of Redis, by their share of its time", "calls", side.redis)
 
 
 def _counts(caption: str, found: Mapping[str, float]) -> Markup | None:

@@ -29,6 +29,7 @@ from perf.report.parts import Tone
 ALL: Final = "all"  # what a step without a name is called
 HEADLINED: Final = (0.5, 0.95, 0.99)
 NOT_JUDGED: Final = "not judged"
+FULL: Final = 0.9  # of the processors
 KEPT: Final = "What was recorded nevertheless; not to be believed"
 
 
@@ -39,6 +40,7 @@ class Standing(StrEnum):
     FAIL = "fail"
     INCONCLUSIVE = "inconclusive"
     NO_OBJECTIVES = "no objectives"
+    PARTIAL = "partial"
     RIG_LIMITED = "rig-limited"
     INVALID = "invalid"
 
@@ -48,6 +50,7 @@ TONE_OF_STANDING: Final = {
     Standing.FAIL: Tone.BAD,
     Standing.INCONCLUSIVE: Tone.UNSURE,
     Standing.NO_OBJECTIVES: Tone.QUIET,
+    Standing.PARTIAL: Tone.UNSURE,
     Standing.RIG_LIMITED: Tone.BAD,
     Standing.INVALID: Tone.BAD,
 }
@@ -59,30 +62,31 @@ TONE_OF_SLO: Final = {
 
 
 def standing(run: LoadRun) -> Standing:
-    """The first that holds: rig-limited, an objective failed, invalid, one is open, all passed.
+    """The first that holds: rig-limited, an objective failed, invalid, broken off, one is open, all
+    passed.
 
-    An objective that failed has done so even where the run was broken off, such as for that.
+    An objective that failed has done so even where the run was broken off, such as for that. A run
+    without any has failed where nothing was answered as it should be.
     """
     found = {each.verdict for each in run.slos}
     if run.rig.limited:
         return Standing.RIG_LIMITED
     if SloVerdict.FAIL in found:
         return Standing.FAIL
-    if not is_whole(run):
+    if run.invalid:
         return Standing.INVALID
+    if run.ended_at is None:
+        return Standing.PARTIAL
+    if not found and run.total.requests and not run.total.successful:
+        return Standing.FAIL
     if SloVerdict.INCONCLUSIVE in found:
         return Standing.INCONCLUSIVE
     return Standing.PASS if found else Standing.NO_OBJECTIVES
 
 
-def is_whole(run: LoadRun) -> bool:
-    """Whether all of it was measured."""
-    return not run.invalid and run.ended_at is not None
-
-
 def is_sound(run: LoadRun) -> bool:
-    """Whether its figures are the service's."""
-    return is_whole(run) and not run.rig.limited
+    """Whether its figures are the service's, if only of a part of what was to be measured."""
+    return not run.invalid and not run.rig.limited
 
 
 def is_judged(run: LoadRun, found: SloResult) -> bool:
@@ -104,6 +108,10 @@ def verdict(run: LoadRun) -> str:
             return "Invalid: this run says nothing of the service."
         case Standing.RIG_LIMITED:
             return "Rig-limited: what was measured is the loader, and not the service."
+        case Standing.PARTIAL:
+            return "Broken off:"
+        case Standing.FAIL if not run.slos:
+            return "Failed: not one request was answered as it should be."
         case Standing.FAIL:
             return f"Failed: {verdicts.count(SloVerdict.FAIL)} {of} did not hold."
         case Standing.INCONCLUSIVE:
@@ -129,6 +137,8 @@ def measured(run: LoadRun) -> str:
         if found and found.value_ms is not None:
             told.append(f"{quantile_name(q)} {milliseconds(found.value_ms)}")
     told.append(f"{figures.percent(run.total.failure_rate)} failed")
+    if throttled := run.total.failures.get(Failure.THROTTLED, 0):
+        told.append(f"{figures.percent(throttled / run.total.requests)} throttled")
     return f"{', '.join(told)}."
 
 
@@ -136,16 +146,29 @@ def troubles(run: LoadRun) -> Iterator[tuple[str, str, Tone]]:
     """Why figures are not to be believed, or with care: a word, the reason, and its tone."""
     for each in run.invalid:
         yield "invalid", each, Tone.BAD
-    if run.ended_at is None and not run.invalid:
-        yield "invalid", "It was broken off.", Tone.BAD
     for each in run.rig.limited:
         yield "rig-limited", each, Tone.BAD
+    if run.rig.limited:
+        yield "do", remedy(run), Tone.UNSURE
     for each in run.complaints:
         yield "mind", each, Tone.UNSURE
     if shares_machine(run):
         # Of one processor each takes from the other, so figures are good to compare, and no more.
         text = "Loader and service share this machine: compare with other runs of it, no more."
         yield "mind", text, Tone.UNSURE
+
+
+def remedy(run: LoadRun) -> str:
+    """What to do about a loader that was at its limit."""
+    processors = float(run.environment.get("CPUs") or "inf")
+    used = sum(each.cpu_share for each in run.server.processes)
+    if used >= FULL * processors:
+        named = ", ".join(f"{each.name} {each.cpu_share:.2f}" for each in run.server.processes)
+        return (
+            f"All {processors:.0f} processors were in use ({named}): free them, ask less, or load "
+            "from another machine."
+        )
+    return "Ask less, or try --workers 2, or another machine. A busy one may be idle later."
 
 
 def shares_machine(run: LoadRun) -> bool:

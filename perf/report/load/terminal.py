@@ -97,7 +97,10 @@ def _tenants(run: LoadRun) -> Iterator[Part]:
     known = [each for each in summary.slowest_tenants(run) if summary.p95_ms(each) is not None]
     if known:
         yield table(columns, map(_tenant, known[:FEW]))
-    if rest := len(run.tenants) - min(len(known), FEW):
+    if not known:
+        many = figures.plural(len(run.tenants), "tenant")
+        yield Line(f"None of {many} has enough requests for a p95.", Tone.QUIET)
+    elif rest := len(run.tenants) - min(len(known), FEW):
         yield Line(
             f"{figures.plural(rest, 'other')}, quicker or with too few requests.", Tone.QUIET
         )
@@ -137,4 +140,6 @@ def _next(run: LoadRun) -> Iterator[Part]:
     show = f"manage.py loadtest history --show {run.id}"
     yield Heading("Next")
     yield Line(f"Draw it: {show} --html load.html", key="-")
-    yield Line(f"Set another beside it: manage.py loadtest compare {run.id} last", key="-")
+    if summary.is_sound(run) and run.ended_at:
+        beside = f"manage.py loadtest compare {run.id} last"
+        yield Line(f"After the next run, set that beside it: {beside}", key="-")
