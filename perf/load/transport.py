@@ -28,7 +28,8 @@ class Transport:
     """Connections to one server, kept alive: as many as there are calls at the same time.
 
     Redirects are not followed and cookies not kept: an answer is what the server sent, but for the
-    compression that it is allowed, as most clients allow it.
+    compression that it is allowed, as most clients allow it. Nor is a call sent twice, where a
+    connection that was kept alive is cut under it: that is what the server did.
     """
 
     def __init__(self, target: str, timeout_s: float) -> None:
@@ -40,6 +41,8 @@ class Transport:
             # Else the clock of a timeout above 5 s is rounded up to whole seconds.
             timeout=aiohttp.ClientTimeout(total=timeout_s, ceil_threshold=math.inf),
         )
+        # aiohttp has no public name for it: it sends what is idempotent a second time, untold.
+        self._session._retry_connection = False
 
     async def send(self, call: Call) -> Answer:
         """The whole answer, body and all. Raises `CallFailed` where there is none in time."""

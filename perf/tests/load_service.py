@@ -90,6 +90,11 @@ def slowly() -> None:
     time.sleep(1.5)
 
 
+@scenario("planted.untold", title="Has a step whose name is no text")
+def untold(caller: Caller) -> Steps:
+    yield caller.get("/list", name="\udcff")
+
+
 def _echoed(answer: Answer) -> str | None:
     return None if answer.json["tenant"] else "nobody spoke"
 
@@ -101,6 +106,7 @@ class Service:
     target: str = ""
     asked: list[tuple[str, str, dict[str, str], bytes]] = field(default_factory=list)
     peers: set[Any] = field(default_factory=set)
+    known: set[Any] = field(default_factory=set)  # connections that were answered
 
     def paths(self) -> list[str]:
         return [path for _, path, _, _ in self.asked]
@@ -122,6 +128,11 @@ class Service:
             case ["cut"]:
                 assert request.transport is not None
                 request.transport.abort()
+            case ["once"] if request.protocol in self.known:
+                assert request.transport is not None
+                request.transport.abort()
+            case ["once"]:
+                self.known.add(request.protocol)
             case ["timed"]:
                 timing = 'db;dur=1.5;desc="3 statements, 1 slow", total;dur=2.5, miss'
                 return web.Response(headers={"Server-Timing": timing})

@@ -119,6 +119,13 @@ def test_a_connection_that_is_cut_is_a_failure_of_transport_at_the_timeout(servi
     assert pooled(found, "cut").get_min_value() >= 899_000
 
 
+def test_a_call_whose_kept_connection_is_cut_is_not_sent_again(service):
+    found = driven(service.target, "/once")
+
+    assert failures(found, "/once") == {Failure.TRANSPORT: 20}
+    assert len(service.asked) == 40
+
+
 def test_a_server_that_is_not_there_is_told_with_the_reason(free_port):
     found = driven(f"http://127.0.0.1:{free_port}", "/", timeout_s=0.5)
 
