@@ -6,10 +6,18 @@ import math
 from dataclasses import dataclass
 from typing import Final
 
-from perf.load.recording import LONGEST_REASON, Cell, Recording, TenantCell, note_reason
+from perf.load.recording import (
+    HIGHEST_US,
+    LONGEST_REASON,
+    Cell,
+    Recording,
+    TenantCell,
+    note_reason,
+)
 from perf.load.results import Failure
 
 _US: Final = 1_000_000
+_MOST_MS: Final = HIGHEST_US / 1000
 _MOST_TIMINGS: Final = 50  # names in a Server-Timing: one with an id in it is another each time
 _NEVER_CAME: Final = frozenset({Failure.TIMEOUT, Failure.TRANSPORT, Failure.DROPPED})
 
@@ -69,9 +77,9 @@ class Recorder:
             cell.failures[failure] += 1
 
     def timing(self, header: str) -> None:
-        """Add up a `Server-Timing`: names with `dur`, in ms."""
+        """Add up a `Server-Timing`: names with `dur`, in ms; what is no time counts as 0."""
         self._found.timed += 1
-        for entry in header.split(","):
+        for entry in _text(header).split(","):
             name, *parameters = entry.split(";")
             for each in parameters:
                 key, _, value = each.strip().partition("=")
@@ -87,7 +95,7 @@ class Recorder:
 
     def _reason(self, made: Made) -> None:
         text = f"{made.step}: {made.reason}"
-        note_reason(self._found.reasons, text[:LONGEST_REASON])
+        note_reason(self._found.reasons, _text(text[:LONGEST_REASON]))
 
 
 def _ms(value: str) -> float:
@@ -95,4 +103,9 @@ def _ms(value: str) -> float:
         found = float(value.strip('"'))
     except ValueError:
         return 0.0
-    return found if math.isfinite(found) else 0.0
+    return found if 0 <= found <= _MOST_MS else 0.0  # nor does the sum of any become infinite
+
+
+def _text(from_outside: str) -> str:
+    """As UTF-8 can have it: a server may send any bytes, and JSON may escape half a character."""
+    return from_outside.encode(errors="replace").decode()

@@ -61,7 +61,7 @@ class Worker:
         self._writer = ThreadPoolExecutor(1)
 
     def run(self) -> None:
-        self._tell(Ready())
+        tell(self._out, Ready())
         told = sys.stdin.buffer.readline()
         if not told:
             return  # it is not to begin any more
@@ -80,16 +80,22 @@ class Worker:
         self._engine.stop()
 
     def _each_second(self, second: int, recorded: Recording) -> bool:
-        self._writer.submit(self._tell, News(second, packed(recorded)))
+        # What can't be told ends the run here: in the writer's thread nobody would hear of it.
+        self._writer.submit(_write, self._out, _line(News(second, packed(recorded))))
         return False
-
-    def _tell(self, message: Message) -> None:
-        tell(self._out, message)
 
 
 def tell(out: IO[bytes], message: Message) -> None:
     """Write a message as a line."""
-    out.write(msgspec.json.encode(message) + b"\n")
+    _write(out, _line(message))
+
+
+def _line(message: Message) -> bytes:
+    return msgspec.json.encode(message) + b"\n"
+
+
+def _write(out: IO[bytes], line: bytes) -> None:
+    out.write(line)
     out.flush()
 
 

@@ -6,17 +6,19 @@ import asyncio
 from collections import Counter
 from dataclasses import replace
 
+import msgspec
 import pytest
 
 from perf.load import ceiling
 from perf.load.compare import fails_more
 from perf.load.engine import drive
+from perf.load.merging import Packed, packed
 from perf.load.plan import PlanError, origin_and_paths
 from perf.load.recorder import Made, Recorder
 from perf.load.recording import Recording, note_reason
 from perf.load.results import CapacityResult, Failure, SloVerdict
 from perf.load.slo import judge, parse
-from perf.load.workers import INTERRUPTED
+from perf.load.workers import INTERRUPTED, run
 from perf.management.load_planning import command
 from perf.management.load_searching import _exit_code
 from perf.tests import load_service as planted
@@ -69,12 +71,30 @@ def test_users_without_anything_to_call_end_with_the_run():
     assert found.workers == {0}
 
 
-@pytest.mark.parametrize("value", ["NaN", "inf", "1e999", "-inf", "x"])
-def test_a_server_timing_that_is_no_number_is_passed_over(value):
+@pytest.mark.parametrize("value", ["NaN", "inf", "1e999", "-inf", "x", "1e308", "-5"])
+def test_a_server_timing_that_is_no_time_is_passed_over(value):
     recorder = Recorder(5.0)
     recorder.timing(f"db;dur=2.5, view;dur={value}")
 
     assert dict(recorder.take().timing_ms) == {"db": 2.5, "view": 0.0}
+
+
+def test_what_a_server_says_in_no_encoding_reaches_whoever_started_the_worker():
+    recorder = Recorder(5.0)
+    recorder.timing("d\udcffb;dur=3")
+    recorder.record(Made("list", "", 0.0, 0.0, 0.1, Failure.CHECK, "no \ud800 of that name"))
+
+    told = msgspec.json.decode(msgspec.json.encode(packed(recorder.take())), type=Packed)
+
+    assert told.timing_ms == {"d?b": 3.0}
+    assert told.reasons == {"list: no ? of that name": 1}
+
+
+def test_what_a_worker_can_not_tell_ends_its_run_with_the_reason():
+    with serving() as service:
+        found = run(plan(service.target, planted.untold))
+
+    assert "UnicodeEncodeError" in found.broken_off
 
 
 def test_names_of_a_server_timing_are_bounded():
