@@ -5,6 +5,7 @@ An objective passes or fails only where the whole interval lies on one side of i
 
 from __future__ import annotations
 
+import dataclasses
 import operator
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -134,7 +135,7 @@ def _parsed(text: str) -> Slo:
     if found["sign"] not in signs:
         raise SloError(f"{text!r}: {found['of']} takes {' or '.join(signs)}. {FORM}.")
     q = float(found["percent"] or 0) / 100
-    if of is Measure.PERCENTILE and not 0 < q < 1:
+    if of is Measure.PERCENTILE and not 0 < round(q, 9) < 1:
         raise SloError(f"{text!r}: a percentile is above 0 and below 100. {FORM}.")
     limit = float(found["limit"]) * _SCALES.get(unit, 1.0)
     if of is Measure.FAIL and limit > 1:
@@ -151,12 +152,14 @@ _ALLOWED: Final[Mapping[Measure, tuple[tuple[str, ...], tuple[str, ...]]]] = {
 
 @dataclass(frozen=True, slots=True)
 class _Found:
-    """What is known of an objective: nothing if `reason` says why."""
+    """What is known of an objective: nothing if `reason` says why. One that has a `doubt` does not
+    pass, whatever its value."""
 
     slo: Slo
     value: float | None = None
     bounds: Interval | None = None
     reason: str = ""
+    doubt: str = ""
 
 
 def _found(slo: Slo, seconds: Sequence[Sequence[Cell]], confidence: float) -> _Found:
@@ -166,15 +169,28 @@ def _found(slo: Slo, seconds: Sequence[Sequence[Cell]], confidence: float) -> _F
         return _Found(slo, reason=reason)
     match slo.of:
         case Measure.PERCENTILE:
-            return _percentile(slo, [[c.latency for c in cells] for cells in seconds], confidence)
+            found = _percentile(slo, [[c.latency for c in cells] for cells in seconds], confidence)
+            return dataclasses.replace(found, doubt=_doubt(seconds, slo.q))
         case Measure.FAIL:
             failed = np.array([_failed(cells) for cells in seconds], np.int64)
             share = float(failed.sum() / due.sum())
-            return _Found(slo, share, share_interval(failed, due, confidence))
+            bounds = share_interval(failed, due, confidence)
+            return _Found(slo, share, bounds, doubt=_doubt(seconds, 0.0))
         case Measure.RATE:
             not_good = [_failed(cells, also_throttled=True) for cells in seconds]
             good = (due - np.array(not_good, np.int64)).astype(np.float64)
             return _Found(slo, float(good.mean()), mean_interval(good, confidence))
+
+
+def _doubt(seconds: Sequence[Sequence[Cell]], least: float) -> str:
+    """That none, or less than such a share, of the requests was answered as it should be: a quick
+    refusal is no quick answer, and who refuses all holds nothing."""
+    cells = [cell for second in seconds for cell in second]
+    due = sum(cell.due for cell in cells)
+    good = due - sum(_failed([cell], also_throttled=True) for cell in cells)
+    if good and good >= least * due:
+        return ""
+    return f"but only {_percent(good / due)} were answered as they should be"
 
 
 def _percentile(slo: Slo, latencies: Sequence[Sequence[Histogram]], confidence: float) -> _Found:
@@ -203,6 +219,8 @@ def _judged(found: _Found, is_overloaded: bool) -> SloResult:
         few = f"{told}, and no interval of fewer than {LEAST_SECONDS} seconds"
         return SloResult(slo.text, SloVerdict.INCONCLUSIVE, few)
     held = [holds(bound, slo.limit) for bound in bounds]
+    if all(held) and found.doubt:
+        return SloResult(slo.text, SloVerdict.INCONCLUSIVE, f"{told}; {found.doubt}")
     if all(held):
         return SloResult(slo.text, SloVerdict.PASS, told)
     return SloResult(slo.text, SloVerdict.INCONCLUSIVE if any(held) else SloVerdict.FAIL, told)

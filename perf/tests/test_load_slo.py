@@ -20,6 +20,43 @@ from perf.tests.recordings import add, served
 PASS, FAIL, INCONCLUSIVE = SloVerdict.PASS, SloVerdict.FAIL, SloVerdict.INCONCLUSIVE
 
 
+def refusing(kind: Failure, share: float) -> Recording:
+    """A service that answers all in 5 ms, and refuses such a share of it."""
+    recording = Recording()
+    for at in range(30):
+        add(recording, at, [5.0] * 100, failures={kind: round(100 * share)})
+    return recording
+
+
+class TestRefusals:
+    @pytest.mark.parametrize("kind", [Failure.STATUS, Failure.CHECK, Failure.THROTTLED])
+    def test_a_quick_refusal_is_no_quick_answer(self, kind: Failure) -> None:
+        (found,) = judge(parse("p95<300ms"), refusing(kind, 0.2))
+
+        assert found.verdict is INCONCLUSIVE
+        assert "only 80% were answered as they should be" in found.measured
+
+    def test_as_many_refusals_as_lie_beyond_a_percentile_leave_it(self) -> None:
+        (found,) = judge(parse("p95<300ms"), refusing(Failure.STATUS, 0.05))
+
+        assert found.verdict is PASS
+
+    def test_a_percentile_that_does_not_hold_fails_all_the_same(self) -> None:
+        (found,) = judge(parse("p95<1ms"), refusing(Failure.STATUS, 1))
+
+        assert found.verdict is FAIL
+
+    def test_a_service_that_throttles_everybody_holds_nothing(self) -> None:
+        found = judge(parse("p95<300ms,fail<1%"), refusing(Failure.THROTTLED, 1))
+
+        assert [each.verdict for each in found] == [INCONCLUSIVE, INCONCLUSIVE]
+
+    def test_one_that_throttles_some_fails_none(self) -> None:
+        (found,) = judge(parse("fail<1%"), refusing(Failure.THROTTLED, 0.5))
+
+        assert found.verdict is PASS
+
+
 class TestParsing:
     def test_a_text_has_several(self) -> None:
         found = parse("p99<300ms,fail<0.1%, rate>=50/s ,p95[list]<=1.5s")
@@ -60,6 +97,7 @@ class TestParsing:
             ("rate<50/s", "rate takes >= or >"),
             ("p100<1s", "a percentile is above 0 and below 100"),
             ("p0<1s", "a percentile is above 0 and below 100"),
+            ("p99.99999999999<1s", "a percentile is above 0 and below 100"),
             ("fail<1%,p999<1s", "'p999<1s': a percentile"),
         ],
     )
