@@ -6,13 +6,15 @@ import math
 import os
 from functools import lru_cache
 from types import TracebackType
-from typing import Self
+from typing import Final, Self
 
 import aiohttp
 from yarl import URL
 
 from perf.load.results import Failure
 from perf.load.scenario import Answer, Call
+
+MOST_BODY_MIB: Final = 64
 
 
 class CallFailed(Exception):
@@ -45,7 +47,10 @@ class Transport:
         self._session._retry_connection = False
 
     async def send(self, call: Call) -> Answer:
-        """The whole answer, body and all. Raises `CallFailed` where there is none in time."""
+        """The whole answer, body and all. Raises `CallFailed` where there is none in time, for one
+        of more than 64 MiB, and for a path that could lead to another host."""
+        if not call.path.startswith("/"):
+            raise CallFailed(Failure.CHECK, f"the path {call.path!r} does not begin with a slash")
         try:
             async with self._session.request(
                 call.method,
@@ -55,7 +60,7 @@ class Transport:
                 allow_redirects=False,
             ) as response:
                 # Its headers are found by names in lower case, as in any.
-                return Answer(response.status, response.headers, await response.read())
+                return Answer(response.status, response.headers, await _body(response))
         except TimeoutError:
             said = f"no answer in {self._timeout_s:g} s"
             raise CallFailed(Failure.TIMEOUT, said) from None
@@ -82,6 +87,19 @@ def _why(error: OSError) -> str:
     if isinstance(error, ConnectionError) and error.errno:
         return os.strerror(error.errno)
     return error.strerror or str(error)
+
+
+async def _body(response: aiohttp.ClientResponse) -> bytes:
+    """What it holds, decompressed: of what never ends a few would take all memory."""
+    most = MOST_BODY_MIB << 20
+    if (response.content_length or most) < most and "content-encoding" not in response.headers:
+        return await response.read()
+    found = bytearray()
+    async for chunk in response.content.iter_any():
+        found += chunk
+        if len(found) > most:
+            raise CallFailed(Failure.CHECK, f"an answer of more than {MOST_BODY_MIB} MiB")
+    return bytes(found)
 
 
 @lru_cache(4096)

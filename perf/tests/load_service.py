@@ -17,7 +17,7 @@ from aiohttp import web
 from perf.load.plan import Chosen, LoadPlan
 from perf.load.recording import Histogram, Recording
 from perf.load.results import Arrivals, LoadMethod, Model, Stage
-from perf.load.scenario import Answer, Caller, Pause, Scenario, Steps, scenario
+from perf.load.scenario import Answer, Call, Caller, Pause, Scenario, Steps, scenario
 
 
 @scenario("planted.two", title="Reads a list, and then what stands first in it")
@@ -90,6 +90,11 @@ def slowly() -> None:
     time.sleep(1.5)
 
 
+@scenario("planted.strays", title="Is led by an answer to another host")
+def strays(caller: Caller) -> Steps:
+    yield Call("GET", "@127.0.0.2:9/", name="elsewhere")
+
+
 @scenario("planted.untold", title="Has a step whose name is no text")
 def untold(caller: Caller) -> Steps:
     yield caller.get("/list", name="\udcff")
@@ -128,6 +133,8 @@ class Service:
             case ["cut"]:
                 assert request.transport is not None
                 request.transport.abort()
+            case ["endless"]:
+                return await self.endless(request)
             case ["once"] if request.protocol in self.known:
                 assert request.transport is not None
                 request.transport.abort()
@@ -139,6 +146,12 @@ class Service:
             case [*_, "echo"]:
                 return web.json_response(json.loads(body))
         return web.json_response({"results": [7, 8]})
+
+    async def endless(self, request: web.Request) -> web.StreamResponse:
+        answer = web.StreamResponse()
+        await answer.prepare(request)
+        while True:
+            await answer.write(bytes(1 << 20))
 
 
 @contextmanager

@@ -126,6 +126,20 @@ def test_a_call_whose_kept_connection_is_cut_is_not_sent_again(service):
     assert len(service.asked) == 40
 
 
+def test_an_answer_without_an_end_is_given_up_before_it_takes_all_memory(service):
+    found = driven(service.target, "/endless", stages=(Stage(1, 2, 2),))
+
+    assert failures(found, "/endless") == {Failure.CHECK: 2}
+    assert found.reasons == {"/endless: an answer of more than 64 MiB": 2}
+
+
+def test_a_path_can_not_lead_to_another_host(service):
+    found = driven(service.target, planted.strays)
+
+    assert failures(found, "elsewhere") == {Failure.CHECK: 40}
+    assert "does not begin with a slash" in next(iter(found.reasons))
+
+
 def test_a_server_that_is_not_there_is_told_with_the_reason(free_port):
     found = driven(f"http://127.0.0.1:{free_port}", "/", timeout_s=0.5)
 
