@@ -6,6 +6,7 @@ import bisect
 import importlib
 import itertools
 import random
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, Self, cast
@@ -163,11 +164,16 @@ def _parts(url: str) -> SplitResult:
         is_whole = found.scheme in ("http", "https") and bool(found.hostname) and found.port != 0
     except ValueError:  # of the port, or of brackets
         is_whole = False
-    if not is_whole:
-        raise PlanError(f"{url!r} must be like http://127.0.0.1:8000/path.")
-    if "@" in found.netloc:
+    if "@" in re.split(r"[/?#]", re.sub(r"^[^/?#]*//", "", url))[0]:  # before it is told
         raise PlanError("An address is kept with its run: say who calls by --header.")
+    if not is_whole or not may_be_sent(url):
+        raise PlanError(f"{url!r} must be like http://127.0.0.1:8000/path.")
     return found
+
+
+def may_be_sent(url: str) -> bool:
+    """Whether an address, or a path, can stand in a request: without spaces and what is no text."""
+    return not re.search(r"[\s\x00-\x1f\x7f\ud800-\udfff]", url)
 
 
 def prepared(plan: LoadPlan) -> None:

@@ -125,7 +125,7 @@ def left_open(
 
 def _parsed(text: str) -> Slo:
     found = _OBJECTIVE.fullmatch(re.sub(r"\s+(?![^\[]*\])", "", text))
-    if found is None:
+    if found is None or not text.isprintable():
         raise SloError(f"{text!r} is no objective. {FORM}.")
     of = Measure.PERCENTILE if found["percent"] else Measure(found["of"])
     unit = found["unit"] or ""

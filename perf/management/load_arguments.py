@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import random
 import re
 from argparse import ArgumentParser, ArgumentTypeError
@@ -88,9 +89,29 @@ def factor(text: str) -> float:
 def header(text: str) -> tuple[str, str]:
     """A header such as "Accept: text/html": its name in lower case, and its value."""
     name, colon, value = (part.strip() for part in text.partition(":"))
-    if not colon or not re.fullmatch(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+", name):
+    if not colon:
+        raise ArgumentTypeError("it must be like 'name: value'")  # all of it may be a secret
+    if not re.fullmatch(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+", name):
         raise ArgumentTypeError(f"{name!r} must be like 'name: value'")
+    if re.search(r"[\x00-\x08\x0a-\x1f\x7f\ud800-\udfff]", value):
+        raise ArgumentTypeError(f"the value of {name!r} has what no header may have")
     return name.lower(), value
+
+
+def objectives(text: str) -> str:
+    """Objectives, which are read later; an empty text, as of a variable that is not set, has none,
+    and would pass."""
+    if not text.replace(",", "").strip():
+        raise ArgumentTypeError("there must be one, such as 'p99<300ms,fail<0.1%'")
+    return text
+
+
+def file(text: str) -> Path:
+    """A file to write a report to, refused before the run where it can't be."""
+    found = Path(text)
+    if found.is_dir() or not os.access(found if found.exists() else found.parent, os.W_OK):
+        raise ArgumentTypeError(f"{text!r} can't be written")
+    return found
 
 
 def add_what(parser: ArgumentParser) -> None:
@@ -248,7 +269,7 @@ def add_outputs(parser: ArgumentParser, of: str = "the run") -> None:
     """Reports to write beside what is shown."""
     out = parser.add_argument_group("reports")
     for form, says in (("json", "as JSON"), ("markdown", "as Markdown"), ("html", "as a page")):
-        out.add_argument(f"--{form}", type=Path, metavar="FILE", help=f"write {of} {says}")
+        out.add_argument(f"--{form}", type=file, metavar="FILE", help=f"write {of} {says}")
 
 
 def write_as(found: Any, options: Mapping[str, Any], report: Any) -> None:

@@ -17,7 +17,7 @@ from django.db import OperationalError, connection
 
 from perf.load.intervals import LEAST_SECONDS
 from perf.load.loopback import leads_to_loopback
-from perf.load.plan import PlanError, origin_and_paths, port_of
+from perf.load.plan import PlanError, may_be_sent, origin_and_paths, port_of
 from perf.load.results import LoadMethod
 from perf.load.slo import SloError, parse
 from perf.load_places import KNOCKS_S, Crowd, Place, Tell, served, there
@@ -73,7 +73,7 @@ def asked(options: Mapping[str, Any]) -> Asked:
             command=command(),
             scenarios=declared(options["names"], options["module"]),
             gets=gets,
-            slos=parse(options["slo"]),
+            slos=parse(options["slo"] or ""),
             aborts=options["abort_on_fail"],
         )
     except (PlanError, SloError, NoSuchScenario) as error:
@@ -103,7 +103,8 @@ def command() -> str:
             found.append(f"{option}={_named(header)}")
         else:
             found.append(_named(each) if found and _is_header(found[-1]) else each)
-    return shlex.join(["manage.py", *found])
+    # The name of a file need not be UTF-8, as what is kept has to be.
+    return shlex.join(["manage.py", *found]).encode(errors="replace").decode()
 
 
 def _named(header: str) -> str:
@@ -146,7 +147,7 @@ def _origin(target: str | None) -> str:
 
 
 def _path(text: str) -> str:
-    if not text.startswith("/"):
+    if not text.startswith("/") or not may_be_sent(text):
         raise usage(f"With --serve, --get {text!r} must be a path such as /livez.")
     return text
 

@@ -19,7 +19,7 @@ from perf.load.ceiling import ceiling_rate
 from perf.load.results import LoadRun
 from perf.load.serving import NotServed
 from perf.load_runner import Made, made
-from perf.management.load_arguments import add_how, add_outputs, add_what
+from perf.management.load_arguments import add_how, add_outputs, add_what, objectives
 from perf.management.load_planning import asked
 from perf.management.load_progress import telling
 from perf.management.subcommands import INTERRUPTED, REFUSED
@@ -82,7 +82,7 @@ def add_objectives(parser: ArgumentParser) -> None:
     held = parser.add_argument_group("objectives")
     held.add_argument(
         "--slo",
-        default="",
+        type=objectives,
         metavar="OBJECTIVES",
         help="such as 'p99<300ms,fail<0.1%%,rate>=50/s,p95[list]<200ms'",
     )
@@ -133,14 +133,16 @@ def surroundings() -> dict[str, str]:
 
 def keep(found: LoadRun, options: dict[str, Any], stdout: Any) -> None:
     """Keep it, show it, and write the reports that were asked for."""
+    path = None
     try:
         path = load_history.save(found)
         enlist(found)
     finally:
         # A folder that is full must not cost what was measured.
         stdout.write(terminal.render(found, Look.of(sys.stdout)), ending="")
+        if path:
+            stdout.write(f"Kept as {path}")
         write(found, options)
-    stdout.write(f"Kept as {path}")
 
 
 def enlist(found: LoadRun) -> None:

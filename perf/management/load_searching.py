@@ -17,7 +17,14 @@ from perf.load.serving import NotServed
 from perf.load_places import Place
 from perf.load_runner import Load, Telling, made
 from perf.management.arguments import between
-from perf.management.load_arguments import add_how, add_outputs, add_what, rate_per_s, write_as
+from perf.management.load_arguments import (
+    add_how,
+    add_outputs,
+    add_what,
+    objectives,
+    rate_per_s,
+    write_as,
+)
 from perf.management.load_planning import asked
 from perf.management.load_progress import telling
 from perf.management.load_running import (
@@ -57,7 +64,9 @@ def add_arguments(parser: ArgumentParser) -> None:
     add_what(parser)
     add_how(parser)
     held = parser.add_argument_group("search")
-    held.add_argument("--slo", required=True, metavar="OBJECTIVES", help="such as 'p99<300ms'")
+    held.add_argument(
+        "--slo", required=True, type=objectives, metavar="OBJECTIVES", help="such as 'p99<300ms'"
+    )
     held.add_argument(
         "--most", type=rate_per_s, metavar="RATE", help="try none above (default: no limit)"
     )

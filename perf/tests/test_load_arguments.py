@@ -13,8 +13,10 @@ from perf.load.results import Arrivals, Model, Stage
 from perf.management.commands.loadtest import SUBCOMMANDS
 from perf.management.load_arguments import (
     factor,
+    file,
     header,
     method_of,
+    objectives,
     period_s,
     rate_per_s,
     seconds_s,
@@ -102,6 +104,34 @@ def test_a_header_has_its_name_in_lower_case():
 def test_another_header_is_refused_and_its_value_is_not_told(text):
     with pytest.raises(ArgumentTypeError, match="must be like 'name: value'"):
         header(text)
+
+
+@pytest.mark.parametrize("value", ["s3\nX: y", "s3\0", "s3\udcff"])
+def test_a_value_that_no_header_may_have_is_refused_and_not_told(value):
+    with pytest.raises(ArgumentTypeError, match="'X' has what no header may have") as caught:
+        header(f"X: {value}")
+
+    assert "s3" not in str(caught.value)
+
+
+def test_a_header_without_a_name_may_be_a_secret():
+    with pytest.raises(ArgumentTypeError) as caught:
+        header("Bearer s3")
+
+    assert "s3" not in str(caught.value)
+
+
+@pytest.mark.parametrize("text", ["", " ", ",", " , "])
+def test_a_variable_that_is_not_set_is_no_objective_that_passes(text):
+    with pytest.raises(ArgumentTypeError, match="there must be one"):
+        objectives(text)
+
+
+def test_a_report_that_can_t_be_written_is_refused_before_the_run(tmp_path):
+    for path in (tmp_path, tmp_path / "missing" / "load.html"):
+        with pytest.raises(ArgumentTypeError, match="can't be written"):
+            file(str(path))
+    assert file(str(tmp_path / "load.html")) == tmp_path / "load.html"
 
 
 def options(**given: Any) -> dict[str, Any]:

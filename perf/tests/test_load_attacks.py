@@ -34,6 +34,7 @@ from perf.tests.sample_load import sample_load
         (["--header=Authorization: Bearer s3"], "'--header=Authorization: …'"),
         (["--head", "X: s3", "--get", "URL"], "--head 'X: …' --get URL"),
         (["--html", "a.html", "--hea=X: s3"], "--html a.html '--hea=X: …'"),
+        (["--html", "\udcff.html"], "--html '?.html'"),
     ],
 )
 def test_a_header_is_not_kept_and_nothing_else_is_changed(monkeypatch, argv, kept):
@@ -46,7 +47,12 @@ def test_a_header_is_not_kept_and_nothing_else_is_changed(monkeypatch, argv, kep
     ("url", "why"),
     [
         ("http://user:s3cret@127.0.0.1/", "say who calls by --header"),
+        ("http://user:s3cret@[::1/", "say who calls by --header"),
+        ("http://user:s3cret@127.0.0.1:80800/", "say who calls by --header"),
+        ("user:s3cret@127.0.0.1/", "say who calls by --header"),
         ("http://[::1/", "must be like"),
+        ("http://127.0.0.1/a b", "must be like"),
+        ("http://127.0.0.1/\udcff", "must be like"),
         ("http://127.0.0.1:80800/", "must be like"),
         ("http://127.0.0.1:0/", "must be like"),
     ],

@@ -96,6 +96,7 @@ class TestParsing:
             ("fail>1%", "fail takes < or <="),
             ("rate<50/s", "rate takes >= or >"),
             ("p100<1s", "a percentile is above 0 and below 100"),
+            ("p95[\udcff]<1s", "is no objective"),
             ("p0<1s", "a percentile is above 0 and below 100"),
             ("p99.99999999999<1s", "a percentile is above 0 and below 100"),
             ("fail<1%,p999<1s", "'p999<1s': a percentile"),
