@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import IO, Final
 
 from rich.console import Console
@@ -31,15 +31,17 @@ class QuietTeller:
 
 
 class LineTeller:
-    """A line for each step, and one every five seconds."""
+    """A line for each step, and one every five seconds. Where nobody reads them, or the disk is
+    full, the run goes on: it is not made for them."""
 
     def __init__(self, out: IO[str]) -> None:
         self._out = out
 
     def step(self, text: str) -> None:
         """Say what begins."""
-        self._out.write(f"{text}\n")
-        self._out.flush()
+        with suppress(OSError):
+            self._out.write(f"{text}\n")
+            self._out.flush()
 
     def second(self, second: Second) -> None:
         """Say how it goes, if it is time to."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import io
 from collections import Counter
 from dataclasses import replace
 
@@ -20,6 +21,7 @@ from perf.load.results import CapacityResult, Failure, SloVerdict
 from perf.load.slo import judge, parse
 from perf.load.workers import INTERRUPTED, run
 from perf.management.load_planning import command
+from perf.management.load_progress import LineTeller
 from perf.management.load_searching import _exit_code
 from perf.tests import load_service as planted
 from perf.tests.load_service import plan, serving, users
@@ -153,6 +155,17 @@ def test_a_search_that_decided_nothing_says_so(holds, fails, code):
     found = CapacityResult(slos=(), points=(), holds=holds, fails=fails)
 
     assert _exit_code(found, is_interrupted=False) == code
+
+
+class Unread(io.StringIO):
+    """A stream whose reader has gone."""
+
+    def flush(self) -> None:
+        raise BrokenPipeError
+
+
+def test_progress_that_nobody_reads_costs_no_run():
+    LineTeller(Unread()).step("Starting the service.")
 
 
 def test_more_failures_are_worse_however_quick():
