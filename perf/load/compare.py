@@ -172,7 +172,7 @@ def _by_name(run: LoadRun) -> dict[str, StepResult]:
 def _quantile(step: StepResult, q: float) -> Interval | None:
     """None where there are too few samples; without bounds where there are too few seconds."""
     found = step.latency.at(q)
-    if found is None or not found.value_ms:
+    if found is None or found.value_ms is None or found.value_ms <= 0:
         return None
     low = math.nan if found.low_ms is None else found.low_ms
     high = math.nan if found.high_ms is None else found.high_ms
@@ -192,8 +192,8 @@ def _rate(run: LoadRun) -> Interval | None:
 
 
 def _logarithm(found: Interval) -> Interval:
-    low = math.log(found.low) if found.low > 0 else math.nan
-    return Interval(math.log(found.estimate), low, math.log(found.high))
+    low, high = (math.log(each) if each > 0 else math.nan for each in (found.low, found.high))
+    return Interval(math.log(found.estimate), low, high)
 
 
 def _middle(values: Sequence[Interval]) -> float | None:
@@ -201,13 +201,14 @@ def _middle(values: Sequence[Interval]) -> float | None:
 
 
 def fails_more(before: Sequence[LoadRun], after: Sequence[LoadRun]) -> bool:
-    """Whether clearly more requests fail after: their times are no gain, however short."""
+    """Whether clearly more requests fail after, or are throttled: their times are no gain, however
+    short."""
     return _failed(after) - _failed(before) > FAILED
 
 
 def _failed(side: Sequence[LoadRun]) -> float:
-    """The share of requests that failed in the worst run, 0 to 1."""
-    return max(run.total.failure_rate for run in side)
+    """The share of requests that had no good answer in the worst run, 0 to 1."""
+    return max(1 - run.total.successful / (run.total.requests or 1) for run in side)
 
 
 def _complaints(before: Sequence[LoadRun], after: Sequence[LoadRun]) -> Iterator[str]:
@@ -219,8 +220,8 @@ def _complaints(before: Sequence[LoadRun], after: Sequence[LoadRun]) -> Iterator
     shares = _failed(before), _failed(after)
     if abs(shares[1] - shares[0]) > FAILED:
         yield (
-            f"Of the requests {shares[0]:.1%} failed before, and {shares[1]:.1%} after: an answer "
-            "that fails may be a quick one."
+            f"Of the requests {shares[0]:.1%} failed or were throttled before, and {shares[1]:.1%} "
+            "after: an answer that refuses may be a quick one."
         )
     for run in (*before, *after):
         yield from (f"{run.id}: {each}" for each in run.complaints)

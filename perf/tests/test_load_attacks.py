@@ -168,9 +168,10 @@ def test_progress_that_nobody_reads_costs_no_run():
     LineTeller(Unread()).step("Starting the service.")
 
 
-def test_more_failures_are_worse_however_quick():
+@pytest.mark.parametrize("kind", [Failure.STATUS, Failure.THROTTLED])
+def test_more_failures_are_worse_however_quick(kind):
     before = sample_load()
-    total = replace(before.total, failures={Failure.STATUS: before.total.requests // 2})
+    total = replace(before.total, failures={kind: before.total.requests // 2})
     after = replace(before, total=total)
 
     assert not fails_more([before], [before])

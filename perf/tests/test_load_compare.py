@@ -240,9 +240,24 @@ class TestReadable:
         told = compare([run_of(served(60))], [run_of(failing)]).complaints
 
         assert told[1] == (
-            "Of the requests 0.0% failed before, and 4.0% after: an answer that fails may be a "
-            "quick one."
+            "Of the requests 0.0% failed or were throttled before, and 4.0% after: an answer that "
+            "refuses may be a quick one."
         )
+
+    @pytest.mark.parametrize("bound_ms", [0.0, -1.0])
+    def test_a_file_with_a_time_that_is_none_has_no_ratio(self, bound_ms: float) -> None:
+        run = run_of(served(60))
+        quantiles = tuple(
+            dataclasses.replace(each, value_ms=bound_ms or each.value_ms, high_ms=bound_ms)
+            for each in run.total.latency.quantiles
+        )
+        latency = dataclasses.replace(run.total.latency, quantiles=quantiles)
+        odd = dataclasses.replace(run, total=dataclasses.replace(run.total, latency=latency))
+
+        found = compare([run], [odd]).differences[0]
+
+        assert (found.step, found.what) == ("", "p50")
+        assert found.ratio is None
 
     def test_what_a_run_complains_of_is_told_with_its_name(self) -> None:
         rising = served(60, in_flight=lambda at: 5 + 4 * at)
