@@ -17,7 +17,7 @@ from perf.load.servers.observer import Observer
 from perf.load.servers.sentence import told
 from perf.load.slo import Slo, judge
 from perf.load.watching import Watcher
-from perf.load.workers import run
+from perf.load.workers import INTERRUPTED, run
 from perf.load_places import Place
 from perf.scenarios import Declared
 
@@ -112,8 +112,8 @@ def made(
         ceiling_rate=ceiling_rate,
     )
     found = dataclasses.replace(found, server=told(observer.side, recording, found.total))
-    by_somebody = bool(recording.broken_off) and not (listener.failed or recording.lost)
-    return Made(found, is_interrupted=by_somebody)
+    # A worker that was not yet at work then, or did not end by it, is lost too.
+    return Made(found, is_interrupted=recording.broken_off == INTERRUPTED)
 
 
 class Listener(Watcher):

@@ -10,21 +10,25 @@ from dataclasses import replace
 import msgspec
 import pytest
 
+from perf import load_runner
 from perf.load import ceiling
 from perf.load.compare import fails_more
 from perf.load.engine import drive
 from perf.load.merging import Packed, packed
-from perf.load.plan import PlanError, origin_and_paths
+from perf.load.plan import Identity, PlanError, origin_and_paths
 from perf.load.recorder import Made, Recorder
 from perf.load.recording import Recording, note_reason
 from perf.load.results import CapacityResult, Failure, SloVerdict
+from perf.load.servers.watched import Watched
 from perf.load.slo import judge, parse
 from perf.load.workers import INTERRUPTED, run
+from perf.load_places import Place
+from perf.load_runner import Load
 from perf.management.load_planning import command
-from perf.management.load_progress import LineTeller
+from perf.management.load_progress import LineTeller, QuietTeller
 from perf.management.load_searching import _exit_code
 from perf.tests import load_service as planted
-from perf.tests.load_service import plan, serving, users
+from perf.tests.load_service import method, plan, serving, users
 from perf.tests.recordings import served
 from perf.tests.sample_load import sample_load
 
@@ -146,6 +150,17 @@ def test_a_ceiling_that_was_broken_off_is_none(monkeypatch, why):
 
     with pytest.raises(KeyboardInterrupt if why == INTERRUPTED else PlanError):
         ceiling.ceiling_rate(0.1)
+
+
+@pytest.mark.parametrize("why", [INTERRUPTED, "worker 0 is lost"])
+def test_ctrl_c_is_told_even_if_a_worker_is_lost_by_it(monkeypatch, why):
+    lost = Recording(broken_off=why, lost={0: "ended with exit code 0"})
+    monkeypatch.setattr(load_runner, "run", lambda plan, watcher: lost)
+    place = Place("http://127.0.0.1:9", (Identity(""),), Watched(), {})
+
+    found = load_runner.made(Load(method(), "", gets=("/",)), place, {}, QuietTeller())
+
+    assert found.is_interrupted == (why == INTERRUPTED)
 
 
 @pytest.mark.parametrize(
