@@ -26,6 +26,11 @@ def measured_s(method: LoadMethod) -> float:
     return sum(each.duration_s for each in method.stages)
 
 
+def expected(method: LoadMethod) -> float:
+    """How many sessions of an open model are due in the mean, with those of the warm-up."""
+    return sum(_area(each) for each in _with_warm_up(method))
+
+
 def arrivals_s(method: LoadMethod) -> Floats:
     """When each session of an open model is due, in ascending order.
 
@@ -34,11 +39,10 @@ def arrivals_s(method: LoadMethod) -> Floats:
     1975, theorem 4.7.1).
     """
     stages = _with_warm_up(method)
-    expected = sum(_area(each) for each in stages)
     if method.arrivals is Arrivals.CONSTANT:
-        unit = np.arange(np.ceil(round(expected, _DIGITS)), dtype=np.float64)
+        unit = np.arange(np.ceil(round(expected(method), _DIGITS)), dtype=np.float64)
     else:
-        unit = _poisson(expected, np.random.default_rng([method.seed, _TIMES]))
+        unit = _poisson(expected(method), np.random.default_rng([method.seed, _TIMES]))
     return np.round(_reached_s(stages, unit) - method.warmup_s, _DIGITS)
 
 

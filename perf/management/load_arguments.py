@@ -15,6 +15,7 @@ import msgspec
 from django.core.management.base import CommandError
 
 from perf.load.results import Arrivals, LoadMethod, Model, Stage
+from perf.load.schedule import expected
 from perf.management.arguments import between, size
 from perf.management.subcommands import USAGE
 
@@ -22,6 +23,7 @@ RATE: Final = 20.0  # with the usual duration more samples than a p99 needs
 DURATION_S: Final = 60.0
 SOAK_S: Final = 3_600.0
 WARMUP_S: Final = 5.0
+MOST_SESSIONS: Final = 20_000_000  # each worker draws all: 63 bytes of memory for each of them
 SPIKE_SHARE: Final = 0.2  # of the time, in the middle
 _MOST: Final = 1_000_000.0
 _PERIOD: Final = re.compile(r"(\d{1,6}(?:\.\d{1,3})?)(ms|s|m|h)")
@@ -296,7 +298,7 @@ def method_of(options: Mapping[str, Any]) -> LoadMethod:
         most = max(most, *(ceil(max(each.begins, each.ends)) for each in stages), 0)
     if options["workers"] > most:
         raise usage("--max-in-flight must allow each of the --workers a request.")
-    return LoadMethod(
+    method = LoadMethod(
         model=model,
         stages=stages,
         arrivals=Arrivals(options["arrivals"]),
@@ -307,6 +309,12 @@ def method_of(options: Mapping[str, Any]) -> LoadMethod:
         workers=options["workers"],
         seed=random.SystemRandom().randrange(2**31) if options["seed"] is None else options["seed"],
     )
+    if model is Model.OPEN and expected(method) > MOST_SESSIONS:
+        raise usage(
+            f"That are {expected(method):,.0f} sessions, which are drawn before the run: at most "
+            f"{MOST_SESSIONS:,} can be."
+        )
+    return method
 
 
 def _model(options: Mapping[str, Any]) -> Model:

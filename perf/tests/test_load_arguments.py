@@ -198,6 +198,7 @@ class TestTheMethod:
             ({"users": 5, "rate": 5.0}, "--rate is of the open model"),
             ({"model": "open", "users": 5}, "--users are of the closed model"),
             ({"stages": (Stage(1, 0, 1),), "rate": 5.0}, "--stages say how much and how long"),
+            ({"rate": 1e6, "duration": 600.0}, "605,000,000 sessions"),
             ({"stages": (Stage(1, 0, 1),), "duration": 5.0}, "--stages say how much and how long"),
             ({"workers": 4, "max_in_flight": 3}, "must allow each of the --workers a request"),
         ],
