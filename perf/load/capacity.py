@@ -7,12 +7,13 @@ import time
 from collections.abc import Callable
 from typing import Final
 
-from perf.load.results import CapacityPoint, CapacityResult, LoadRun, SloVerdict
+from perf.load.results import CapacityPoint, CapacityResult, Failure, LoadRun, SloVerdict
 from perf.load.slo import verdict_of
 
 RESOLUTION: Final = 0.1  # between the rate that holds and the next one that doesn't
 _DIGITS: Final = 3
 _LONGEST_REST_S: Final = 60.0
+_REFUSALS: Final = (Failure.STATUS, Failure.CHECK, Failure.THROTTLED)  # answers too
 _STEPS_DOWN: Final = 6  # halvings of the first rate, where not even that one holds
 
 type Measure = Callable[[float], LoadRun]
@@ -151,7 +152,9 @@ class _Search:
 def _backlog_s(run: LoadRun) -> float:
     """How long a service may take for all that was in flight, at the rate at which it answered."""
     most = max((each.in_flight for each in run.seconds), default=0)
-    return min(_LONGEST_REST_S, most / run.rate if run.rate else _LONGEST_REST_S)
+    refused = sum(run.total.failures.get(kind, 0) for kind in _REFUSALS)
+    answers = run.rate + (refused / run.measured_s if run.measured_s else 0.0)
+    return min(_LONGEST_REST_S, most / answers if answers else _LONGEST_REST_S)
 
 
 def _rounded(rate: float) -> float:

@@ -8,7 +8,7 @@ import pytest
 
 from perf.load.assembly import Planned, assemble
 from perf.load.capacity import search
-from perf.load.results import CapacityPoint, LoadRun, ServerSide, SloVerdict
+from perf.load.results import CapacityPoint, Failure, LoadRun, ServerSide, SloVerdict
 from perf.load.slo import parse
 from perf.tests.recordings import method, served
 
@@ -187,6 +187,19 @@ def test_a_service_that_answered_nothing_may_rest_for_a_minute() -> None:
     search(measure, begins=100, rest=rests.append)
 
     assert rests[:2] == [60, 60]
+
+
+def test_one_that_refuses_all_at_once_rests_no_longer_than_that_takes() -> None:
+    rests: list[float] = []
+
+    def measure(rate: float) -> LoadRun:
+        run = run_of(rate, FAIL, in_flight=1)
+        total = dataclasses.replace(run.total, failures={Failure.STATUS: run.total.requests})
+        return dataclasses.replace(run, rate=0.0, total=total)
+
+    search(measure, begins=100, rest=rests.append)
+
+    assert rests[:2] == [0.02, 0.02]  # 50 a second
 
 
 def test_who_ends_it_while_the_service_rests_keeps_what_was_found() -> None:
