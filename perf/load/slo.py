@@ -37,6 +37,10 @@ _SIGNS: Final[Mapping[str, Callable[[float, float], bool]]] = {
 }
 
 
+_REFUSED: Final = (Failure.STATUS, Failure.CHECK)  # answers, and quick ones often
+_FAILURES: Final = tuple(kind for kind in Failure if kind is not Failure.THROTTLED)
+
+
 class SloError(ValueError):
     """A text that is no objective. The message says which, and what one looks like."""
 
@@ -153,13 +157,14 @@ _ALLOWED: Final[Mapping[Measure, tuple[tuple[str, ...], tuple[str, ...]]]] = {
 @dataclass(frozen=True, slots=True)
 class _Found:
     """What is known of an objective: nothing if `reason` says why. One that has a `doubt` does not
-    pass, whatever its value."""
+    pass, whatever its value, and fails where that is sure."""
 
     slo: Slo
     value: float | None = None
     bounds: Interval | None = None
     reason: str = ""
     doubt: str = ""
+    is_sure: bool = False
 
 
 def _found(slo: Slo, seconds: Sequence[Sequence[Cell]], confidence: float) -> _Found:
@@ -170,14 +175,17 @@ def _found(slo: Slo, seconds: Sequence[Sequence[Cell]], confidence: float) -> _F
     match slo.of:
         case Measure.PERCENTILE:
             found = _percentile(slo, [[c.latency for c in cells] for cells in seconds], confidence)
-            return dataclasses.replace(found, doubt=_doubt(seconds, slo.q))
+            refused = np.array([_failed(cells, _REFUSED) for cells in seconds], np.int64)
+            bounds = share_interval(refused, due, confidence)
+            is_sure = bounds is not None and bounds.low > 1 - slo.q
+            return dataclasses.replace(found, doubt=_doubt(seconds, slo.q), is_sure=is_sure)
         case Measure.FAIL:
             failed = np.array([_failed(cells) for cells in seconds], np.int64)
             share = float(failed.sum() / due.sum())
             bounds = share_interval(failed, due, confidence)
             return _Found(slo, share, bounds, doubt=_doubt(seconds, 0.0))
         case Measure.RATE:
-            not_good = [_failed(cells, also_throttled=True) for cells in seconds]
+            not_good = [_failed(cells, tuple(Failure)) for cells in seconds]
             good = (due - np.array(not_good, np.int64)).astype(np.float64)
             return _Found(slo, float(good.mean()), mean_interval(good, confidence))
 
@@ -187,7 +195,7 @@ def _doubt(seconds: Sequence[Sequence[Cell]], least: float) -> str:
     refusal is no quick answer, and who refuses all holds nothing."""
     cells = [cell for second in seconds for cell in second]
     due = sum(cell.due for cell in cells)
-    good = due - sum(_failed([cell], also_throttled=True) for cell in cells)
+    good = due - _failed(cells, tuple(Failure))
     if good and good >= least * due:
         return ""
     return f"but only {_percent(good / due)} were answered as they should be"
@@ -220,7 +228,8 @@ def _judged(found: _Found, is_overloaded: bool) -> SloResult:
         return SloResult(slo.text, SloVerdict.INCONCLUSIVE, few)
     held = [holds(bound, slo.limit) for bound in bounds]
     if all(held) and found.doubt:
-        return SloResult(slo.text, SloVerdict.INCONCLUSIVE, f"{told}; {found.doubt}")
+        verdict = SloVerdict.FAIL if found.is_sure else SloVerdict.INCONCLUSIVE
+        return SloResult(slo.text, verdict, f"{told}; {found.doubt}")
     if all(held):
         return SloResult(slo.text, SloVerdict.PASS, told)
     return SloResult(slo.text, SloVerdict.INCONCLUSIVE if any(held) else SloVerdict.FAIL, told)
@@ -232,8 +241,7 @@ def _cells(recording: Recording, step: str, span: range) -> list[list[Cell]]:
     return [[cells[at] for cells in steps if at in cells] for at in span]
 
 
-def _failed(cells: Iterable[Cell], *, also_throttled: bool = False) -> int:
-    kinds = [kind for kind in Failure if also_throttled or kind is not Failure.THROTTLED]
+def _failed(cells: Iterable[Cell], kinds: Sequence[Failure] = _FAILURES) -> int:
     return sum(cell.failures[kind] for cell in cells for kind in kinds)
 
 

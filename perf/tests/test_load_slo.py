@@ -20,26 +20,34 @@ from perf.tests.recordings import add, served
 PASS, FAIL, INCONCLUSIVE = SloVerdict.PASS, SloVerdict.FAIL, SloVerdict.INCONCLUSIVE
 
 
-def refusing(kind: Failure, share: float) -> Recording:
+def refusing(kind: Failure, share: float, seconds: int = 30) -> Recording:
     """A service that answers all in 5 ms, and refuses such a share of it."""
     recording = Recording()
-    for at in range(30):
+    for at in range(seconds):
         add(recording, at, [5.0] * 100, failures={kind: round(100 * share)})
     return recording
 
 
 class TestRefusals:
-    @pytest.mark.parametrize("kind", [Failure.STATUS, Failure.CHECK, Failure.THROTTLED])
-    def test_a_quick_refusal_is_no_quick_answer(self, kind: Failure) -> None:
+    @pytest.mark.parametrize(
+        ("kind", "verdict"),
+        [(Failure.STATUS, FAIL), (Failure.CHECK, FAIL), (Failure.THROTTLED, INCONCLUSIVE)],
+    )
+    def test_a_quick_refusal_is_no_quick_answer(self, kind: Failure, verdict: SloVerdict) -> None:
         (found,) = judge(parse("p95<300ms"), refusing(kind, 0.2))
 
-        assert found.verdict is INCONCLUSIVE
+        assert found.verdict is verdict
         assert "only 80% were answered as they should be" in found.measured
 
     def test_as_many_refusals_as_lie_beyond_a_percentile_leave_it(self) -> None:
         (found,) = judge(parse("p95<300ms"), refusing(Failure.STATUS, 0.05))
 
         assert found.verdict is PASS
+
+    def test_a_few_more_are_not_sure_to_be_more(self) -> None:
+        (found,) = judge(parse("p95<300ms"), refusing(Failure.STATUS, 0.06, seconds=12))
+
+        assert found.verdict is INCONCLUSIVE
 
     def test_a_percentile_that_does_not_hold_fails_all_the_same(self) -> None:
         (found,) = judge(parse("p95<1ms"), refusing(Failure.STATUS, 1))
