@@ -118,6 +118,8 @@ class Player:
                 step = next(steps)
         except StopIteration:
             return None, pause_s
+        if not isinstance(step, Call):
+            raise TypeError(f"a scenario yields calls and pauses, and not {step!r}")
         return step, pause_s
 
     def _record(

@@ -14,6 +14,7 @@ test client. So that what is measured can't rot: the suite runs it too.
 from __future__ import annotations
 
 import json
+import math
 import random
 from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass, field
@@ -28,9 +29,14 @@ EXPECTED: Final = frozenset({*range(200, 300), 304})
 
 @dataclass(frozen=True, slots=True)
 class Pause:
-    """The user thinks: for so long, or as long as the run says users do."""
+    """The user thinks: for so long, or as long as the run says users do. Raises ValueError for
+    what is no time."""
 
     seconds: float | None = None
+
+    def __post_init__(self) -> None:
+        if self.seconds is not None and not 0 <= self.seconds < math.inf:
+            raise ValueError(f"a pause takes 0 seconds or more, and not {self.seconds}")
 
 
 @dataclass(frozen=True)

@@ -90,6 +90,19 @@ def slowly() -> None:
     time.sleep(1.5)
 
 
+@scenario("planted.babbles", title="Yields what is no call")
+def babbles(caller: Caller) -> Steps:
+    yield caller.get("/list", name="list")
+    yield None  # type: ignore[misc]
+
+
+@scenario("planted.rewinds", title="Pauses for less than no time")
+def rewinds(caller: Caller) -> Steps:
+    yield caller.get("/list", name="list")
+    yield Pause(-50)
+    yield caller.get("/list", name="never")
+
+
 @scenario("planted.strays", title="Is led by an answer to another host")
 def strays(caller: Caller) -> Steps:
     yield Call("GET", "@127.0.0.2:9/", name="elsewhere")

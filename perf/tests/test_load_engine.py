@@ -96,6 +96,20 @@ def test_what_a_scenario_does_not_find_fails_the_call_before_even_after_a_pause(
     assert found.reasons == {"list: KeyError: 'missing'": 40}
 
 
+@pytest.mark.parametrize(
+    ("what", "why"),
+    [
+        (planted.babbles, "TypeError: a scenario yields calls and pauses, and not None"),
+        (planted.rewinds, "ValueError: a pause takes 0 seconds or more, and not -50"),
+    ],
+)
+def test_what_no_scenario_may_yield_fails_the_call_before(service, what, why):
+    found = driven(service.target, what)
+
+    assert found.reasons == {f"list: {why}": 40}
+    assert set(found.steps) == {"list"}
+
+
 def test_what_a_scenario_raises_before_its_first_call_passes_through(service):
     with pytest.raises(ExceptionGroup) as caught:
         driven(service.target, planted.falls)
