@@ -128,12 +128,18 @@ def _is_unread() -> bool:
 
 @contextmanager
 def ended_as_by_ctrl_c() -> Iterator[None]:
-    """Have SIGTERM, which CI and `timeout` send, end the block as Ctrl-C does: nothing is lost."""
+    """Have SIGTERM, which CI and `timeout` send, and SIGHUP of a terminal that is closed end the
+    block as Ctrl-C does: nothing is lost. What is ignored, as by `nohup`, stays so."""
     if threading.current_thread() is not threading.main_thread():
         yield  # Python handles no signals here
         return
-    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    before = {
+        number: signal.signal(number, signal.default_int_handler)
+        for number in (signal.SIGTERM, signal.SIGHUP)
+        if signal.getsignal(number) is not signal.SIG_IGN
+    }
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)

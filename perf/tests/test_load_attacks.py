@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import io
+import os
+import signal
 from collections import Counter
 from dataclasses import replace
 
@@ -27,6 +29,7 @@ from perf.load_runner import Load
 from perf.management.load_planning import command
 from perf.management.load_progress import LineTeller, QuietTeller
 from perf.management.load_searching import _exit_code
+from perf.management.subcommands import ended_as_by_ctrl_c
 from perf.tests import load_service as planted
 from perf.tests.load_service import method, plan, serving, users
 from perf.tests.recordings import served
@@ -170,6 +173,24 @@ def test_a_search_that_decided_nothing_says_so(holds, fails, code):
     found = CapacityResult(slos=(), points=(), holds=holds, fails=fails)
 
     assert _exit_code(found, is_interrupted=False) == code
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_who_goes_ends_a_run_as_by_ctrl_c(number):
+    before = signal.getsignal(number)
+    with pytest.raises(KeyboardInterrupt), ended_as_by_ctrl_c():
+        os.kill(os.getpid(), number)
+
+    assert signal.getsignal(number) is before
+
+
+def test_nohup_is_respected():
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        with ended_as_by_ctrl_c():
+            os.kill(os.getpid(), signal.SIGHUP)
+    finally:
+        signal.signal(signal.SIGHUP, before)
 
 
 class Unread(io.StringIO):
