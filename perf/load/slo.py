@@ -11,7 +11,7 @@ import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
@@ -20,6 +20,9 @@ from perf.load.figures import measured, percentile
 from perf.load.intervals import LEAST_SECONDS, mean_interval, share_interval
 from perf.load.recording import Cell, Histogram, Recording
 from perf.load.results import Failure, SloResult, SloVerdict
+
+if TYPE_CHECKING:
+    from perf.load.bins import Integers
 
 FORM: Final = (
     "Objectives are separated by commas, such as p99<300ms, p95[step]<1.5s, fail<0.1% or rate>=50/s"
@@ -37,7 +40,7 @@ _SIGNS: Final[Mapping[str, Callable[[float, float], bool]]] = {
 }
 
 
-_REFUSED: Final = (Failure.STATUS, Failure.CHECK)  # answers, and quick ones often
+_REFUSED: Final = (Failure.STATUS, Failure.CHECK)  # what never came stands at the timeout
 _FAILURES: Final = tuple(kind for kind in Failure if kind is not Failure.THROTTLED)
 
 
@@ -176,29 +179,26 @@ def _found(slo: Slo, seconds: Sequence[Sequence[Cell]], confidence: float) -> _F
         case Measure.PERCENTILE:
             found = _percentile(slo, [[c.latency for c in cells] for cells in seconds], confidence)
             refused = np.array([_failed(cells, _REFUSED) for cells in seconds], np.int64)
-            bounds = share_interval(refused, due, confidence)
-            is_sure = bounds is not None and bounds.low > 1 - slo.q
-            return dataclasses.replace(found, doubt=_doubt(seconds, slo.q), is_sure=is_sure)
+            return _but_refused(found, refused, due, confidence)
         case Measure.FAIL:
             failed = np.array([_failed(cells) for cells in seconds], np.int64)
             share = float(failed.sum() / due.sum())
-            bounds = share_interval(failed, due, confidence)
-            return _Found(slo, share, bounds, doubt=_doubt(seconds, 0.0))
+            return _Found(slo, share, share_interval(failed, due, confidence))
         case Measure.RATE:
             not_good = [_failed(cells, tuple(Failure)) for cells in seconds]
             good = (due - np.array(not_good, np.int64)).astype(np.float64)
             return _Found(slo, float(good.mean()), mean_interval(good, confidence))
 
 
-def _doubt(seconds: Sequence[Sequence[Cell]], least: float) -> str:
-    """That none, or less than such a share, of the requests was answered as it should be: a quick
-    refusal is no quick answer, and who refuses all holds nothing."""
-    cells = [cell for second in seconds for cell in second]
-    due = sum(cell.due for cell in cells)
-    good = due - _failed(cells, tuple(Failure))
-    if good and good >= least * due:
-        return ""
-    return f"but only {_percent(good / due)} were answered as they should be"
+def _but_refused(found: _Found, refused: Integers, due: Integers, confidence: float) -> _Found:
+    """The same, in doubt where more were refused than lie beyond the percentile: however quick a
+    refusal is, so many had no answer in time. That 429 came is looked at elsewhere."""
+    share, most = float(refused.sum() / due.sum()), 1 - found.slo.q
+    if share <= most:
+        return found
+    bounds = share_interval(refused, due, confidence)
+    is_sure = bounds is not None and bounds.low > most
+    return dataclasses.replace(found, doubt=f"but {_percent(share)} failed", is_sure=is_sure)
 
 
 def _percentile(slo: Slo, latencies: Sequence[Sequence[Histogram]], confidence: float) -> _Found:

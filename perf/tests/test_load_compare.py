@@ -252,7 +252,8 @@ class TestReadable:
             for each in run.total.latency.quantiles
         )
         latency = dataclasses.replace(run.total.latency, quantiles=quantiles)
-        odd = dataclasses.replace(run, total=dataclasses.replace(run.total, latency=latency))
+        total = dataclasses.replace(run.total, latency=latency)
+        odd = dataclasses.replace(run, id="odd", total=total)
 
         found = compare([run], [odd]).differences[0]
 

@@ -29,15 +29,12 @@ def refusing(kind: Failure, share: float, seconds: int = 30) -> Recording:
 
 
 class TestRefusals:
-    @pytest.mark.parametrize(
-        ("kind", "verdict"),
-        [(Failure.STATUS, FAIL), (Failure.CHECK, FAIL), (Failure.THROTTLED, INCONCLUSIVE)],
-    )
-    def test_a_quick_refusal_is_no_quick_answer(self, kind: Failure, verdict: SloVerdict) -> None:
+    @pytest.mark.parametrize("kind", [Failure.STATUS, Failure.CHECK])
+    def test_a_quick_refusal_is_no_quick_answer(self, kind: Failure) -> None:
         (found,) = judge(parse("p95<300ms"), refusing(kind, 0.2))
 
-        assert found.verdict is verdict
-        assert "only 80% were answered as they should be" in found.measured
+        assert found.verdict is FAIL
+        assert found.measured.endswith("but 20% failed")
 
     def test_as_many_refusals_as_lie_beyond_a_percentile_leave_it(self) -> None:
         (found,) = judge(parse("p95<300ms"), refusing(Failure.STATUS, 0.05))
@@ -53,11 +50,6 @@ class TestRefusals:
         (found,) = judge(parse("p95<1ms"), refusing(Failure.STATUS, 1))
 
         assert found.verdict is FAIL
-
-    def test_a_service_that_throttles_everybody_holds_nothing(self) -> None:
-        found = judge(parse("p95<300ms,fail<1%"), refusing(Failure.THROTTLED, 1))
-
-        assert [each.verdict for each in found] == [INCONCLUSIVE, INCONCLUSIVE]
 
     def test_one_that_throttles_some_fails_none(self) -> None:
         (found,) = judge(parse("fail<1%"), refusing(Failure.THROTTLED, 0.5))
