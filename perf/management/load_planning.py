@@ -119,6 +119,7 @@ def _is_header(option: str) -> bool:
 def _where(options: Mapping[str, Any]) -> tuple[str, tuple[str, ...]]:
     """The server's address, and the paths of the addresses to get."""
     if addresses := [each for each in options["names"] if "://" in each]:
+        origin_and_paths(addresses[:1])  # may have a password, which is not to be told
         raise usage(f"An address goes with --get: --get {addresses[0]}")
     if bool(options["get"]) == bool(options["names"]):
         raise usage("Name scenarios, or addresses with --get: see `loadtest list`.")

@@ -140,6 +140,17 @@ def ended_as_by_ctrl_c() -> Iterator[None]:
     }
     try:
         yield
+    except Exception as error:
+        if _follows_ctrl_c(error):
+            raise KeyboardInterrupt from error
+        raise
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+def _follows_ctrl_c(error: BaseException) -> bool:
+    """Whether it was raised as what Ctrl-C broke off was put away, such as a connection amid a
+    statement."""
+    before = None if error.__suppress_context__ else error.__context__
+    return before is not None and (isinstance(before, KeyboardInterrupt) or _follows_ctrl_c(before))

@@ -219,6 +219,7 @@ def refusal(*arguments: str) -> tuple[int, str]:
     ("arguments", "message"),
     [
         ([], "Name scenarios, or addresses with --get"),
+        (["http://a:s3@127.0.0.1/"], "say who calls by --header"),
         (["planted.files", "--get", "http://127.0.0.1/"], "Name scenarios, or addresses"),
         (["--module", "perf.tests.planted_service", "planted.files"], "Say where: --serve starts"),
         (["--get", "127.0.0.1:8000"], "'127.0.0.1:8000' must be like http://127.0.0.1:8000/path"),

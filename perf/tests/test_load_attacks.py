@@ -184,6 +184,23 @@ def test_who_goes_ends_a_run_as_by_ctrl_c(number):
     assert signal.getsignal(number) is before
 
 
+def broken_off_amid_a_statement() -> None:
+    try:
+        raise KeyboardInterrupt
+    except KeyboardInterrupt:
+        raise OSError("the connection can't be put away")  # noqa: B904
+
+
+def test_an_error_in_what_ctrl_c_broke_off_is_ctrl_c():
+    with pytest.raises(KeyboardInterrupt), ended_as_by_ctrl_c():
+        broken_off_amid_a_statement()
+
+
+def test_another_error_stays_itself():
+    with pytest.raises(OSError, match="as ever"), ended_as_by_ctrl_c():
+        raise OSError("as ever")
+
+
 def test_nohup_is_respected():
     before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
     try:
