@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 
 import psycopg
 from django.conf import settings
-from django.db import DatabaseError, connection
+from django.db import connection
 
 from perf.load.plan import Identity, port_of
 from perf.load.servers.watched import Watched
@@ -120,7 +120,7 @@ def _dismiss(service: Service, callers: Sequence[Spoken], tell: Tell) -> None:
     """What was measured must not be lost because its callers can't be taken back."""
     try:
         service.dismiss(callers)
-    except DatabaseError as error:
+    except Exception as error:  # of the project's own code, or of its database
         tell(f"What callers were given could not be taken back, and will expire: {error}")
     finally:
         databases.disconnect()

@@ -74,7 +74,8 @@ def assemble(
     measured_s = measured_seconds(method, recording, is_whole=ended_at is not None)
     course = seconds(recording)
     counted = [each for each in course if 0 <= each.at < measured_s]
-    rig = rig_of(recording, total, ceiling_rate)
+    deepest = max(quantiles_of(planned.slos), default=0.0)
+    rig = rig_of(recording, total, ceiling_rate, deepest)
     tenants = tenant_results(recording, method.confidence, quantiles)
     run = LoadRun(
         version=VERSION,

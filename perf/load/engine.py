@@ -26,6 +26,7 @@ from perf.load.transport import Transport
 from perf.load.watching import STOPPED, Watcher, second_of
 
 _MOMENT_S: Final = 0.05  # from when all is ready to when it begins
+TICK_S: Final = 0.05
 _IDLE_S: Final = 0.1  # until a user begins again who had nothing to call
 
 # Gets the second that is over and what was recorded in it, and says whether to end the run.
@@ -78,11 +79,13 @@ class Engine:
         player = self._player(begins + self._method.warmup_s)
         with frozen():
             self._task = load = asyncio.create_task(self._load(player))
+            clock = asyncio.create_task(self._tick(player))
             try:
                 await self._watch(player, load, each_second, measuring)
             finally:
                 load.cancel()
-                await asyncio.wait([load])
+                clock.cancel()
+                await asyncio.wait([load, clock])
 
     def stop(self) -> None:
         """Break the run off: calls that are out are given up, and not recorded."""
@@ -118,6 +121,15 @@ class Engine:
                 break
             if each_second(at, news):
                 self.stop()
+
+    async def _tick(self, player: Player) -> None:
+        """Note how late this process is for anything at all, in the measured part. In a closed
+        model no request tells: while it stands still nothing is due, and the server is blamed."""
+        for number in itertools.count():
+            if (due := number * TICK_S) >= self._ends:
+                break
+            await player.until(due)
+            self._recorder.tick(player.now() - due)
 
     async def _load(self, player: Player) -> None:
         if self._method.model is Model.OPEN:

@@ -30,6 +30,7 @@ class Packed(msgspec.Struct, frozen=True):
     timed: int
     workers: set[int]
     cpu_share: dict[int, float]
+    ticks: Counts
     reasons: dict[str, int]
     lost: dict[int, str]
     broken_off: str
@@ -54,6 +55,7 @@ def packed(found: Recording) -> Packed:
         timed=found.timed,
         workers=found.workers,
         cpu_share=found.cpu_share,
+        ticks=found.ticks.used,
         reasons=found.reasons,
         lost=found.lost,
         broken_off=found.broken_off,
@@ -76,6 +78,7 @@ def unpacked(found: Packed) -> Recording:
         timed=found.timed,
         workers=found.workers,
         cpu_share=found.cpu_share,
+        ticks=Histogram.of(found.ticks),
         reasons=Counter(found.reasons),
         lost=found.lost,
         broken_off=found.broken_off,
@@ -101,6 +104,7 @@ def merge(into: Recording, other: Recording) -> None:
     into.timed += other.timed
     into.workers |= other.workers
     into.cpu_share |= other.cpu_share
+    into.ticks.add(other.ticks)
     into.lost |= other.lost
     into.broken_off = into.broken_off or other.broken_off
 

@@ -76,6 +76,10 @@ class Recorder:
         if failure is not None:
             cell.failures[failure] += 1
 
+    def tick(self, late_s: float) -> None:
+        """Note how late the worker's clock ticked."""
+        self._found.ticks.record_value(max(0, int(late_s * _US)))
+
     def timing(self, header: str) -> None:
         """Add up a `Server-Timing`: names with `dur`, in ms; what is no time counts as 0."""
         self._found.timed += 1

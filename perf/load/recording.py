@@ -155,6 +155,7 @@ class Recording:
     timed: int = 0  # answers that had a Server-Timing
     workers: set[int] = field(default_factory=set)  # whose stripes are in it
     cpu_share: dict[int, float] = field(default_factory=dict)  # of each worker
+    ticks: Histogram = field(default_factory=histogram)  # how late the clocks of workers ticked
     reasons: Counter[str] = field(default_factory=Counter)  # of failures, with their step
     lost: dict[int, str] = field(default_factory=dict)  # how workers ended that are missing
     broken_off: str = ""  # why it ended before its time

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Final
 
-from perf.load.recording import Recording
+from perf.load.figures import needed
+from perf.load.recording import Histogram, Recording
 from perf.load.results import Failure, Rig, StepResult
 
 LAG_MS: Final = 10.0  # the p99 of lag: more is not asyncio's clock any more, which is good for 3 ms
@@ -16,31 +17,54 @@ CEILING: Final = 0.5  # of what a worker can send: beyond that, its own queue sh
 BEYOND: Final = (
     0.01  # of all requests: as many may be sent in seconds beyond it, as they spoil no p99
 )
-_SHARES: Final = {0.99: 100, 0.95: 20, 0.9: 10, 0.5: 2}  # of how many requests one lies beyond
+_LOOKED_AT: Final = (0.99, 0.95, 0.9, 0.5)
 
 
-def rig_of(recording: Recording, total: StepResult, ceiling_rate: float | None) -> Rig:
+def rig_of(
+    recording: Recording, total: StepResult, ceiling_rate: float | None, deepest: float = 0.99
+) -> Rig:
     """What is known of the loader, and why it was not up to it, if so. `ceiling_rate` is in calls a
-    second of one worker."""
+    second of one worker, `deepest` the highest percentile that has to be its server's."""
     lag = total.lag.at(0.99)
     cpu = max(recording.cpu_share.values(), default=None)
+    looked_at = sorted({*_LOOKED_AT, max(deepest, 0.99)}, reverse=True)
     limited = [
-        *_late(total),
+        *([*_late(total, looked_at)] or _still(recording.ticks, total, looked_at)),
         *_busy(cpu),
         *_near_its_ceiling(_sent(recording), ceiling_rate),
     ]
     return Rig(ceiling_rate, cpu, lag.value_ms if lag else None, tuple(limited))
 
 
-def _late(total: StepResult) -> Iterator[str]:
-    """By the highest percentile up to p99 that there are enough requests for."""
-    for q, share in _SHARES.items():
+def _late(total: StepResult, looked_at: Sequence[float]) -> Iterator[str]:
+    """By the highest percentile that there are enough requests for."""
+    for q in looked_at:
         lag, latency = total.lag.at(q), total.latency.at(q)
         if not lag or lag.value_ms is None or not latency or latency.value_ms is None:
             continue
         if lag.value_ms > max(LAG_MS, LAG_SHARE * latency.value_ms):
-            yield f"One request in {share} was sent {lag.value_ms:.3g} ms late or more."
+            yield f"One request in {_one_in(q)} was sent {lag.value_ms:.3g} ms late or more."
         return
+
+
+def _still(ticks: Histogram, total: StepResult, looked_at: Sequence[float]) -> Iterator[str]:
+    """By a clock in each worker, where no request tells: as of a closed model, in which nothing is
+    due while the loader stands still."""
+    for q in looked_at:
+        if ticks.total_count < needed(q):
+            continue
+        late_ms = ticks.get_value_at_percentile(100 * q) / 1000
+        latency = total.latency.at(q)
+        if late_ms > max(LAG_MS, LAG_SHARE * ((latency and latency.value_ms) or 0.0)):
+            yield (
+                f"In one moment of {_one_in(q)} a worker was {late_ms:,.0f} ms late or more for "
+                "anything: it was stopped, or had no processor."
+            )
+        return
+
+
+def _one_in(q: float) -> str:
+    return f"{1 / (1 - q):,.0f}"
 
 
 def _busy(cpu: float | None) -> Iterator[str]:

@@ -22,6 +22,8 @@ from perf.load.worker import Failed, Job, Message, Ready
 
 _MOMENT_S: Final = 0.1  # from when all are ready to when they begin
 _GRACE_S: Final = 5.0  # to say what is left to say after Ctrl-C
+_BETWEEN_S: Final = 0.5  # until what was killed is looked for again
+SILENT_S: Final = 60.0  # a worker tells each second, whatever the server does
 _CHUNK_BYTES: Final = 1 << 20
 INTERRUPTED: Final = "interrupted"
 _message: Final = msgspec.json.Decoder(Message)
@@ -50,6 +52,7 @@ class _Member:
     pipe: IO[bytes]
     ready: bool = False
     told: float = -math.inf  # the last second of which it told
+    heard_s: float = math.inf  # when it last said anything, once it has begun
     finished: bool = False
     failed: str = ""
     rest: bytes = b""  # of a message of which more is to come
@@ -67,6 +70,7 @@ class _Member:
     def heard(self) -> list[Message] | None:
         """What it says, None when it has ended."""
         chunk = os.read(self.pipe.fileno(), _CHUNK_BYTES)
+        self.heard_s = time.monotonic()
         *lines, self.rest = (self.rest + chunk).split(b"\n")
         return [_message.decode(line) for line in lines] if chunk else None
 
@@ -115,7 +119,12 @@ class _Run:
             if now >= self._measures:
                 self._measures = math.inf
                 self._watcher.measuring()
-            waits_s = min(self._measures, until) - now
+            silent = min(self._listened_to(), key=lambda each: each.heard_s)
+            silent_s = silent.heard_s + SILENT_S if self._begun else math.inf
+            if now >= silent_s:
+                silent.failed = f"told nothing for {SILENT_S:g} s, and was killed"
+                silent.process.kill()
+            waits_s = min(self._measures, until, max(silent_s, now + _BETWEEN_S)) - now
             for key, _ in self._selector.select(None if waits_s == math.inf else max(0, waits_s)):
                 self._hear(key.data)
 

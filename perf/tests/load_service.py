@@ -80,6 +80,11 @@ def hogs(caller: Caller) -> Steps:
     yield caller.get("/list", name="list", check=lambda answer: time.sleep(0.1))
 
 
+@scenario("planted.hangs", title="Never comes to an end with an answer")
+def hangs(caller: Caller) -> Steps:
+    yield caller.get("/list", name="list", check=lambda answer: time.sleep(600))
+
+
 @scenario("planted.cut", title="Sends what is cut off, and is not sent again")
 def cut(caller: Caller) -> Steps:
     yield caller.post("/cut", name="cut")

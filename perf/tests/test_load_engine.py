@@ -190,6 +190,20 @@ def test_what_the_loader_is_late_by_is_lag_and_is_part_of_the_latency(service):
     assert mean == pytest.approx(lag.get_mean_value() + wait.get_mean_value(), rel=0.01)
 
 
+def test_a_clock_tells_how_late_the_loader_is_for_anything(service):
+    found = driven(service.target, planted.hogs, **users(1))
+
+    assert 10 < found.ticks.total_count <= 20
+    assert found.ticks.get_max_value() > 50_000
+
+
+def test_the_clock_of_a_loader_with_time_to_spare_is_on_time(service):
+    found = driven(service.target, "/list", **users(1), think_s=0.1)
+
+    assert 10 < found.ticks.total_count <= 20
+    assert found.ticks.get_value_at_percentile(50) < 10_000
+
+
 def test_a_pause_is_no_part_of_any_clock(service):
     found = driven(service.target, planted.thinks, stages=(Stage(1, 10, 10),))
 

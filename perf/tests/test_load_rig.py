@@ -6,7 +6,7 @@ from perf.load.figures import total_result
 from perf.load.recording import Recording
 from perf.load.results import Failure, Rig
 from perf.load.rig import rig_of
-from perf.tests.recordings import served
+from perf.tests.recordings import add, histogram, served
 
 
 def rig(recording: Recording, ceiling_rate: float | None = None) -> Rig:
@@ -48,6 +48,35 @@ def test_lag_that_is_small_or_changes_little_does_not(lag_ms: float, latency_ms:
     recording = served(60, lambda at: [latency_ms] * 50, lag_ms=lag_ms)
 
     assert rig(recording).limited == ()
+
+
+def test_a_clock_that_ticks_late_tells_where_no_request_does() -> None:
+    recording = served(60)
+    recording.ticks = histogram([0.2] * 1_140 + [3_000.0 - 50 * n for n in range(60)])
+
+    assert rig(recording).limited == (
+        "In one moment of 100 a worker was 2,400 ms late or more for anything: it was stopped, "
+        "or had no processor.",
+    )
+
+
+@pytest.mark.parametrize("late_ms", [9.0, 14.0])
+def test_a_clock_that_is_late_by_little_does_not(late_ms: float) -> None:
+    recording = served(60, lambda at: [150.0] * 50)
+    recording.ticks = histogram([late_ms] * 1_200)
+
+    assert rig(recording).limited == ()
+
+
+def test_an_objective_of_a_deep_percentile_has_the_loader_looked_at_as_deep() -> None:
+    recording = served(300, lambda at: [20.0] * 50)
+    add(recording, 300, [40.0] * 40, lag_ms=30.0)
+    deep = total_result(recording, quantiles=(0.99, 0.999))
+
+    assert rig_of(recording, deep, None).limited == ()
+    assert rig_of(recording, deep, None, 0.999).limited == (
+        "One request in 1,000 was sent 30 ms late or more.",
+    )
 
 
 def test_the_busiest_worker_does() -> None:

@@ -143,6 +143,15 @@ def test_a_worker_that_is_killed_ends_the_run_and_is_told(null):
     assert workers() == []
 
 
+def test_a_worker_that_falls_silent_is_killed_and_ends_the_run(monkeypatch):
+    monkeypatch.setattr("perf.load.workers.SILENT_S", 2.0)
+    with serving() as service:
+        found = run(plan(service.target, planted.hangs, stages=(Stage(60, 5, 5),)))
+
+    assert found.lost == {0: "told nothing for 2 s, and was killed"}
+    assert workers() == []
+
+
 def test_ctrl_c_ends_the_workers_and_returns_what_there_is(null):
     watcher = Listens(1, lambda: os.kill(os.getpid(), signal.SIGINT))
     found = run(plan(null, "/", workers=2, stages=(Stage(60, 50, 50),)), watcher)
