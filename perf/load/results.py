@@ -73,7 +73,7 @@ class LoadMethod:
     stages: tuple[Stage, ...]
     arrivals: Arrivals
     think_s: float  # mean, of a closed model or between the steps of a session
-    warmup_s: float  # at the front, measured by nobody
+    warmup_s: float  # at the front, not counted
     timeout_s: float
     max_in_flight: int
     workers: int

@@ -126,7 +126,11 @@ def add_what(parser: ArgumentParser) -> None:
         help="what users do, such as tasks.mixed; * stands for anything: see `loadtest list`",
     )
     what.add_argument(
-        "--get", action="append", default=[], metavar="URL", help="or an address; as many as wanted"
+        "--get",
+        action="append",
+        default=[],
+        metavar="URL",
+        help="or an address; may be given again",
     )
     what.add_argument(
         "--header",
@@ -134,40 +138,45 @@ def add_what(parser: ArgumentParser) -> None:
         default=[],
         type=header,
         metavar="'NAME: VALUE'",
-        help="goes with each --get, such as 'Authorization: Bearer …'",
+        help="a header for each --get, such as 'Authorization: Bearer …'",
     )
     what.add_argument(
         "--module",
         action="append",
         default=[],
         metavar="MODULE",
-        help="a module with more scenarios, such as drafts.scenarios",
+        help="a module that declares more scenarios, such as drafts.scenarios",
     )
     _add_where(parser.add_argument_group("where"))
 
 
 def _add_where(where: Any) -> None:
     places = where.add_mutually_exclusive_group()
-    places.add_argument("--target", metavar="URL", help="a server, such as http://127.0.0.1:8000")
+    places.add_argument(
+        "--target", metavar="URL", help="a server that is running, such as http://127.0.0.1:8000"
+    )
     places.add_argument(
         "--serve",
         action="store_true",
-        help="start the service with production settings, on a free port and the lab's data",
+        help="start the service with production settings, on a copy of the lab's data",
     )
     where.add_argument(
-        "--size", type=size, metavar="ROWS", help="of that data, such as 10k (default: 100k)"
+        "--size",
+        type=size,
+        metavar="ROWS",
+        help="how large that copy is, such as 10k (default: 100k)",
     )
     where.add_argument(
         "--tenants",
         type=between(1, 10_000),
         default=20,
         metavar="N",
-        help="for whose users scenarios are played, at most (default: 20)",
+        help="play scenarios for users of at most so many tenants (default: 20)",
     )
     where.add_argument(
         "--yes-load-remote",
         action="store_true",
-        help="it is another machine, and whoever runs it knows",
+        help="the target is another machine, and whoever runs it agrees",
     )
 
 
@@ -178,42 +187,45 @@ def add_how(parser: ArgumentParser) -> None:
     _add_shape(how)
     _add_bounds(how)
     how.add_argument(
-        "--seed", type=between(0, 2**31 - 1), metavar="N", help="draw what another run has drawn"
+        "--seed",
+        type=between(0, 2**31 - 1),
+        metavar="N",
+        help="draw the same schedule and choices as another run",
     )
-    how.add_argument("--quiet", action="store_true", help="tell no progress")
+    how.add_argument("--quiet", action="store_true", help="show no progress")
 
 
 def _add_model(how: Any) -> None:
     how.add_argument(
         "--model",
         choices=[each.value for each in Model],
-        help="open: requests come when they come; closed: N users, each waits for its answer "
-        "(default: open, closed with --users)",
+        help="open: sessions begin by a schedule; closed: users who wait for their answers "
+        "(default: open, or closed with --users)",
     )
     how.add_argument(
         "--rate",
         type=rate_per_s,
         metavar="RATE",
-        help=f"sessions begun, such as 50/s: open model (default: {RATE:.0f}/s)",
+        help=f"sessions begun in a second, such as 50/s; open model (default: {RATE:.0f}/s)",
     )
     how.add_argument(
         "--arrivals",
         choices=[each.value for each in Arrivals],
         default=Arrivals.POISSON.value,
-        help="spread by chance, as those of many users are, or evenly (default: poisson)",
+        help="begin sessions by chance, as many users do, or evenly (default: poisson)",
     )
     how.add_argument(
         "--users",
         type=between(1, 100_000),
         metavar="N",
-        help="at the same time: closed model (default: 10)",
+        help="users at the same time; closed model (default: 10)",
     )
     how.add_argument(
         "--think",
         type=period_s,
         metavar="TIME",
-        help="how long a user pauses between calls, in the mean (default: 1s in scenarios of the "
-        "closed model, else 0s)",
+        help="how long a user pauses on average (default: 1s for scenarios in the closed model, "
+        "else 0s)",
     )
 
 
@@ -223,22 +235,26 @@ def _add_shape(how: Any) -> None:
         "--stages",
         type=stages,
         metavar="STAGES",
-        help="times and the rate or users that each leads to, such as 30s:10,2m:50,30s:0",
+        help="times, and the rate or users that each leads to, such as 30s:10,2m:50,30s:0",
     )
-    shape.add_argument("--soak", action="store_true", help="an hour, to see what grows")
+    shape.add_argument(
+        "--soak", action="store_true", help="an hour, or what --duration says, to see what grows"
+    )
     shape.add_argument(
         "--spike",
         type=factor,
         metavar="FACTOR",
-        help="so many times as much for a fifth of the time, such as 5x",
+        help="so many times the load for the middle fifth of the time, such as 5x",
     )
-    how.add_argument("--duration", type=seconds_s, metavar="TIME", help="measured (default: 60s)")
+    how.add_argument(
+        "--duration", type=seconds_s, metavar="TIME", help="how long to measure (default: 60s)"
+    )
     how.add_argument(
         "--warmup",
         type=period_s,
         default=WARMUP_S,
         metavar="TIME",
-        help="before that, measured by nobody (default: 5s)",
+        help="load before that, not counted (default: 5s)",
     )
 
 
@@ -248,22 +264,22 @@ def _add_bounds(how: Any) -> None:
         type=some_s,
         default=10.0,
         metavar="TIME",
-        help="for how long an answer is waited for (default: 10s)",
+        help="how long to wait for an answer (default: 10s)",
     )
     how.add_argument(
         "--max-in-flight",
         type=between(1, 100_000),
         default=500,
         metavar="N",
-        help="what would be more is dropped, and counted as failed (default: 500; as many as "
-        "there are users in a closed model)",
+        help="requests in flight at most; more are dropped, and count as failed (default: 500, or "
+        "as many as there are users)",
     )
     how.add_argument(
         "--workers",
         type=between(1, 64),
         default=1,
         metavar="N",
-        help="processes that make the load together (default: 1)",
+        help="processes that send the requests (default: 1)",
     )
 
 

@@ -19,15 +19,16 @@ from perf.report.painting import Look
 
 SAYS: Final = "what has changed from one load test to another"
 DESCRIPTION: Final = """\
-Compares the p50 and p99 of each step, and the rate of closed models, after to
-before. A change counts if the whole interval lies beyond the margin.
+Compares the p50 and p99 of each step, and in the closed model the rate, after
+to before. A change counts if the whole interval lies beyond the margin.
 
-One run of each side says little: what one run differs from the next by is in
-no interval then. Better are three of each, made in turns (A B B A A B), and
-named with commas between them.
+One run on each side says little, as its interval does not show how much runs
+differ from each other. Make three of each, in turns (A B B A A B), and name
+them with commas between.
 
 exit codes:
-  0 nothing is worse; 1 something is; 2 no such run; 3 they can't be compared"""
+  0 nothing is worse; 1 something is worse, or clearly more requests fail;
+  2 wrong arguments, or no such run; 3 the runs can't be compared"""
 EXAMPLES: Final = """\
   manage.py loadtest compare 20261126-2112 last
   manage.py loadtest compare a1.json,a2.json,a3.json b1.json,b2.json,b3.json"""
@@ -37,14 +38,16 @@ def add_arguments(parser: ArgumentParser) -> None:
     """Which, and from when on a change counts."""
     for name in ("before", "after"):
         parser.add_argument(
-            name, metavar=name.upper(), help="ids or their beginnings, files, last; with commas"
+            name,
+            metavar=name.upper(),
+            help="an id or its beginning, a file, or last; several with commas",
         )
     parser.add_argument(
         "--margin",
         type=between(0, 1, float),
         default=MARGIN,
         metavar="SHARE",
-        help="what is of no consequence (default: 0.1)",
+        help="a change up to this does not count (default: 0.1)",
     )
     add_outputs(parser, "the comparison")
 

@@ -26,7 +26,11 @@ def add_arguments(parser: ArgumentParser) -> None:
     """Which of them."""
     parser.add_argument("names", nargs="*", metavar="SCENARIO", help="* stands for anything")
     parser.add_argument(
-        "--module", action="append", default=[], metavar="MODULE", help="a module with more"
+        "--module",
+        action="append",
+        default=[],
+        metavar="MODULE",
+        help="a module that declares more",
     )
     parser.add_argument("--json", action="store_true", help="as JSON")
 

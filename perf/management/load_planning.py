@@ -79,7 +79,7 @@ def asked(options: Mapping[str, Any]) -> Asked:
     except (PlanError, SloError, NoSuchScenario) as error:
         raise usage(str(error)) from error
     if load.slos and sum(each.duration_s for each in load.method.stages) < LEAST_SECONDS:
-        raise usage(f"Objectives take {LEAST_SECONDS} s or more: make the --duration longer.")
+        raise usage(f"Objectives need {LEAST_SECONDS} s or more: make the --duration longer.")
     if load.aborts and not load.slos:
         raise usage("--abort-on-fail needs an --slo that can fail.")
     if target:
@@ -126,10 +126,12 @@ def _where(options: Mapping[str, Any]) -> tuple[str, tuple[str, ...]]:
     if options["header"] and not options["get"]:
         raise usage("--header goes with --get: scenarios know who calls.")
     if options["size"] and not options["serve"]:
-        raise usage("--size is of the data that --serve serves.")
+        raise usage("--size goes with --serve: it is how large the served data is.")
     if not options["get"]:
         if not options["target"] and not options["serve"]:
-            raise usage("Say where: --serve starts the service, --target URL is one that runs.")
+            raise usage(
+                "Say where: --serve starts the service, --target URL is one that is running."
+            )
         return _origin(options["target"]), ()
     if options["target"]:
         raise usage("--get has the whole address: leave --target out.")

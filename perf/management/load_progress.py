@@ -17,6 +17,7 @@ from perf.report.load.summary import milliseconds
 
 NEXT_LINE_S: Final = 5
 SHOWN: Final = 8  # seconds in the table
+_WARM_UP: Final = "warm-up"
 _COLUMNS: Final = ("second", "due", "done", "failed", "in flight", "p50", "p95", "max", "lag")
 
 
@@ -47,7 +48,8 @@ class LineTeller:
         """Say how it goes, if it is time to."""
         if second.at % NEXT_LINE_S == 0:
             told = zip(_COLUMNS[1:], cells(second)[1:], strict=True)
-            self.step(f"{cells(second)[0]:>4} s: " + ", ".join(f"{n} {x}" for n, x in told))
+            when = f"{second.at:>4} s" if second.at >= 0 else _WARM_UP
+            self.step(f"{when}: " + ", ".join(f"{n} {x}" for n, x in told))
 
 
 class TableTeller:
@@ -77,7 +79,7 @@ class TableTeller:
 def cells(second: Second) -> tuple[str, ...]:
     """A second in words, in the order of the columns."""
     return (
-        f"{second.at}" if second.at >= 0 else "warm-up",
+        f"{second.at}" if second.at >= 0 else _WARM_UP,
         f"{second.due:,}",
         f"{second.done:,}",
         f"{second.failed:,}",

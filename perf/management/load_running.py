@@ -40,25 +40,25 @@ EXIT_CODES: Final = {
     Standing.INVALID: REFUSED,
 }
 
-SAYS: Final = "make a load, show what came out, and keep it"
+SAYS: Final = "run a load test, show what came out, and keep it"
 DESCRIPTION: Final = """\
-Calls a service as its users would, and says what they had of it.
+Uses a service as its users would, and reports latency and failures.
 
 In the open model sessions begin when the schedule says, however slow the
-answers are, as those of strangers do; latency counts from the moment when a
-request was due, so that a server which stands still is seen. In the closed
-model so many users each wait for their answer before they go on.
+answers are. Latency counts from the moment when a request was due, so that a
+server that stands still is seen. In the closed model so many users each wait
+for their answer before they go on.
 
 --get URL needs nothing but the URL. Scenarios are what users do, in the
-`scenarios` modules of the apps: `loadtest list`. With --serve the service is
-started with production settings on a copy of the lab's data; --target is one
-that runs, whose database the settings name: its users get tokens for the run.
+`scenarios` modules of the apps: see `loadtest list`. --serve starts the service
+with production settings on a copy of the lab's data. --target is a service that
+is running, on the database that the settings name; its rate limits apply.
 
 exit codes:
-  0 done, and every objective held; 1 an objective failed; 2 wrong arguments;
-  3 refused, or the figures are none of the service: invalid, or the loader was
-  at its limit; 4 an objective can't be told; 130 interrupted. What was measured
-  by then is kept"""
+  0 done, and no objective failed or was left open; 1 an objective failed, or
+  without objectives no request got a good answer; 2 wrong arguments;
+  3 refused, or the run is invalid or rig-limited; 4 an objective is
+  inconclusive; 130 interrupted, and what was measured by then is kept"""
 EXAMPLES: Final = """\
   manage.py loadtest run --get http://127.0.0.1:8000/livez
   manage.py loadtest run --get URL --users 20 --duration 30s --html load.html
@@ -84,10 +84,10 @@ def add_objectives(parser: ArgumentParser) -> None:
         "--slo",
         type=objectives,
         metavar="OBJECTIVES",
-        help="such as 'p99<300ms,fail<0.1%%,rate>=50/s,p95[list]<200ms'",
+        help="what must hold, such as 'p99<300ms,fail<0.1%%,rate>=50/s,p95[list]<200ms'",
     )
     held.add_argument(
-        "--abort-on-fail", action="store_true", help="end as soon as one fails for certain"
+        "--abort-on-fail", action="store_true", help="end the run as soon as one has failed"
     )
 
 

@@ -20,7 +20,7 @@ from perf.report.texts import printable
 
 SAYS: Final = "load tests that were kept, or one of them again"
 DESCRIPTION: Final = """\
-Lists the load tests that were kept, the newest last. With --show: one of them
+Lists the load tests that were kept, the newest last. --show shows one of them
 again, in any form of report."""
 EXAMPLES: Final = """\
   manage.py loadtest history
@@ -29,7 +29,7 @@ EXAMPLES: Final = """\
 
 def add_arguments(parser: ArgumentParser) -> None:
     """Which of them, and how to show it."""
-    parser.add_argument("--show", metavar="RUN", help="its id or the beginning, a file, last")
+    parser.add_argument("--show", metavar="RUN", help="an id or its beginning, a file, or last")
     add_outputs(parser)
 
 

@@ -226,7 +226,7 @@ def refusal(*arguments: str) -> tuple[int, str]:
         (["--get", "ftp://127.0.0.1/"], "must be like http://127.0.0.1:8000/path"),
         (["--get", "http://127.0.0.1/", "--get", "http://127.0.0.2/"], "must be of one server"),
         (["--get", "http://127.0.0.1/", "--target", "http://127.0.0.1/"], "leave --target out"),
-        (["--get", "http://127.0.0.1/", "--size", "10k"], "--size is of the data that --serve"),
+        (["--get", "http://127.0.0.1/", "--size", "10k"], "--size goes with --serve"),
         (["--get", "livez", "--serve"], "With --serve, --get 'livez' must be a path"),
         (["absent.scenario", "--target", "http://127.0.0.1"], "No scenario is named 'absent.scen"),
         (["x.y", "--module", "not.there", "--target", "http://127.0.0.1"], "ModuleNotFoundError"),

@@ -69,7 +69,7 @@ def test_all_sections_that_stand_open_are_in_the_contents(make):
 def test_the_page_begins_with_the_verdict_as_a_word_and_a_sign():
     text = Page(html.render(sample_load.failing_load())).text
 
-    begin = "What the service held ✕ Failed: 1 of 3 objectives did not hold. 119 good answers a"
+    begin = "Load test ✕ Failed: 1 of 3 objectives did not hold. 119 good answers a"
     assert begin in text
     assert "Mind: Overload: requests in flight grow by 2.1 a second" in text
     assert "p99<100ms ✕ fail 146 ms [129, 160] p99.9<1s ? inconclusive needs 10,000 samp" in text
@@ -82,7 +82,7 @@ def test_the_figures_of_a_run_that_is_not_sound_are_folded_away_and_not_printed(
     folded, after = folded.split("</details>")
     shown = re.sub("<[^>]+>", " ", before + after)
 
-    assert "What was recorded nevertheless; not to be believed" in folded
+    assert "What was recorded all the same: do not rely on it" in folded
     assert "9.97 ms" in folded
     for figure in ("9.97 ms", "7,145", "hooli"):
         assert figure not in shown
@@ -112,9 +112,9 @@ def test_the_servers_stand_with_the_sentence_first():
     assert "server 84% 412 MiB" in text
     assert "SELECT status, count(*) FROM tasks_task … 31% 912 4.4 s board" in text
     assert "CPU 71% 430 Client: ClientRead 20% 121" in text
-    assert "Not looked at: pg_stat_io: PostgreSQL 15 has none." in text
+    assert "Not watched: pg_stat_io: PostgreSQL 15 has none." in text
     nothing = dataclasses.replace(sample_load.sample_load(), server=ServerSide())
-    assert "Nobody looked at the servers." in Page(html.render(nothing)).text
+    assert "The servers were not watched." in Page(html.render(nothing)).text
 
 
 def test_each_picture_has_a_title_and_a_description_with_figures():

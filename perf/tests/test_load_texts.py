@@ -31,10 +31,10 @@ HELD = (
         (sample_load.sample_load, Standing.PASS, HELD),
         (sample_load.failing_load, Standing.FAIL, "Failed: 1 of 3 objectives did not hold. 119 "),
         (sample_load.limited_load, Standing.RIG_LIMITED, "Rig-limited: what was measured is the "),
-        (sample_load.invalid_load, Standing.INVALID, "Invalid: this run says nothing of the serv"),
+        (sample_load.invalid_load, Standing.INVALID, "Invalid: this run says nothing about the "),
         (sample_load.aborted_load, Standing.FAIL, "Failed: 1 of 3 objectives did not hold."),
         (sample_load.partial_load, Standing.PARTIAL, "Broken off: 119 good answers a second, p50 "),
-        (sample_load.dead_load, Standing.FAIL, "Failed: not one request was answered as it sho"),
+        (sample_load.dead_load, Standing.FAIL, "Failed: no request got a good answer. 0 good"),
         (sample_load.closed_load, Standing.NO_OBJECTIVES, "14.1 good answers a second, p50 10.1"),
         (sample_load.empty_load, Standing.NO_OBJECTIVES, "No request was due."),
     ],
@@ -50,7 +50,9 @@ def test_one_open_objective_keeps_a_run_from_passing():
     run = dataclasses.replace(run, slos=(*run.slos, open_one))
 
     assert summary.standing(run) is Standing.INCONCLUSIVE
-    assert summary.headline(run).startswith("Inconclusive: 1 of 4 objectives can't be told. 119")
+    assert summary.headline(run).startswith(
+        "Inconclusive: 1 of 4 objectives could not be decided. 119"
+    )
 
 
 @pytest.mark.parametrize("make", [sample_load.limited_load, sample_load.invalid_load])
@@ -88,7 +90,9 @@ def test_a_run_that_was_broken_off_shows_what_there_is_of_it():
     assert "loadtest compare" not in text  # which would refuse it
 
 
-@pytest.mark.parametrize(("used", "told"), [(1.2, "Ask less, or try"), (1.9, "All 2 processors")])
+@pytest.mark.parametrize(
+    ("used", "told"), [(1.2, "Lower the rate, try"), (1.9, "All 2 processors")]
+)
 def test_a_loader_at_its_limit_says_what_to_do(used, told):
     run = sample_load.limited_load()
     side = dataclasses.replace(run.server, processes=(ProcessUse("server", used, 0),))
@@ -176,10 +180,18 @@ def test_the_loader_says_how_late_it_was_and_what_it_can():
 
     assert summary.loader(run) == (
         "Requests were sent late by 244 µs at p50, 1.57 ms at p99; the busiest worker used 17% of "
-        "a processor; a worker can make 2,900 calls a second of a server that does nothing."
+        "a processor; a worker can send 2,900 requests a second to a server that does nothing."
     )
     assert summary.loader(sample_load.closed_load()) == "Requests were sent late by 243 µs at p50."
     assert summary.loader(sample_load.empty_load()) == "Nothing was sent."
+
+
+def test_of_few_requests_it_is_not_known_how_late_they_were_sent():
+    run = sample_load.closed_load()
+    few = dataclasses.replace(run.total, lag=sample_load.times([1]))
+
+    told = summary.loader(dataclasses.replace(run, total=few))
+    assert told == "Too few requests were sent to say how late they were."
 
 
 @pytest.mark.parametrize("width", [80, 100, 160])

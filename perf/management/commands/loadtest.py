@@ -1,4 +1,4 @@
-"""`manage.py loadtest`: what a service holds."""
+"""`manage.py loadtest`: load tests of a service."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ class Command(SubcommandCommand):
     """Load tests."""
 
     help = (
-        "Loads a service as its users would, and says what it holds: latency from the moment when "
-        "a request was due, with intervals; what failed; what the servers did meanwhile; and "
-        "whether the loader itself was up to it."
+        "Loads a service as its users would, and reports latency from the moment when a request "
+        "was due, with intervals; what failed; what the servers did meanwhile; and whether the "
+        "loader itself was up to it."
     )
     subcommands = SUBCOMMANDS
     requirements = ("numpy", "rich", "msgspec", "aiohttp", "hdrh", "psutil")

@@ -29,7 +29,7 @@ _SIGNS: Final = {
     Change.UNDECIDED: "?",
 }
 _HEADER: Final = ("step", "figure", "before", "after", "after : before", "verdict")
-_NOT_ALIKE: Final = "Not alike, so that a difference may be due to it"
+_NOT_ALIKE: Final = "Not alike, which may be the reason for a difference"
 
 
 def render(found: LoadComparison, look: Look = PLAIN) -> str:
@@ -114,7 +114,7 @@ def _header(found: LoadComparison) -> Iterator[Child]:
 
 
 def _main(found: LoadComparison) -> Iterator[Child]:
-    told = "Below 1 a time is shorter after; in brackets is where the truth lies."
+    told = "Below 1, a time is shorter after. In brackets is the interval of the ratio."
     yield element("p", told)
     yield table("Figures before and after", _HEADER, map(_told, found.differences))
 

@@ -65,7 +65,7 @@ def _section(key: str, children: Iterator[Child]) -> Markup:
 
 def _header(run: LoadRun) -> Iterator[Markup | None]:
     standing = summary.standing(run)
-    yield element("h1", "What the service held")
+    yield element("h1", "Load test")
     told = f"{_SIGNS[standing]} {summary.verdict(run)} " if standing in _SIGNS else None
     tone = summary.TONE_OF_STANDING[standing].value
     yield element("p", element("strong", told, class_=tone), summary.measured(run), class_="lead")
@@ -197,14 +197,14 @@ def _tenants(run: LoadRun) -> Iterator[Child]:
 
 def _servers(run: LoadRun) -> Iterator[Child]:
     if run.server == ServerSide():
-        yield element("p", "Nobody looked at the servers.", class_="quiet")
+        yield element("p", "The servers were not watched.", class_="quiet")
         return
     if run.server.sentence:
         yield element("p", run.server.sentence, class_="lead")
     yield element("div", tables.servers(run), class_="plots")
     yield tables.server_notes(run)
     yield tables.statements(run)
-    skipped = [element("li", f"Not looked at: {each}") for each in run.server.skipped]
+    skipped = [element("li", f"Not watched: {each}") for each in run.server.skipped]
     if skipped:
         yield element("ul", skipped, class_="unsure")
 

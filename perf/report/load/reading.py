@@ -20,21 +20,21 @@ def how_to_read(run: LoadRun) -> Iterator[tuple[str, str]]:
         "From the moment when a request was due until its answer was there: what a user waits. "
         f"What never came back counts as {timeout}, the timeout, and is not left out.",
     )
-    yield "Service time", "From the moment when it was sent: what the server and the network take."
+    yield "Service time", "From the moment when it was sent: what server and network take."
     yield "Lag", "From when it was due until it was sent: how late the loader was."
     yield (
         "[low, high]",
-        f"Where the truth lies with {figures.percent(run.method.confidence)} confidence. Seconds "
-        "are drawn anew, and not requests: those of one second share its fate.",
+        f"The {figures.percent(run.method.confidence)} interval. It is made from whole seconds, not "
+        "from single requests, because those of one second share its fate.",
     )
     yield (
         "Needs N samples",
-        "With fewer than ten samples above a percentile it is chance, so none is shown.",
+        "With fewer than ten samples above it, a percentile is chance, so none is shown.",
     )
     yield (
         "Objectives",
-        "One passes or fails where the whole interval is on one side of its limit; else the run "
-        "can't tell, and a longer one may.",
+        "One passes or fails if the whole interval is on one side of its limit; else it is "
+        "inconclusive, and a longer run may decide.",
     )
     yield "429", "The service asked to come more slowly. It is counted, and is no failure."
     yield _model(run)
@@ -44,13 +44,13 @@ def _model(run: LoadRun) -> tuple[str, str]:
     if run.method.model is Model.OPEN:
         return (
             "Open model",
-            "Requests are due by a schedule, as from people who know nothing of each other. Where "
-            "the service stalls they queue up, and the wait of each counts.",
+            "Sessions begin by a schedule, as those of people do who do not wait for each other. "
+            "Where the service stalls, requests queue up, and the wait of each counts.",
         )
     return (
         "Closed model",
         "Each user sends the next request after the last answer. Where the service stalls they all "
-        "wait and ask less, so that few slow answers tell of a long stall.",
+        "wait and ask less, so that a long stall shows as a few slow answers.",
     )
 
 
@@ -65,4 +65,4 @@ def limits(run: LoadRun) -> Iterator[str]:
     if run.measured_s < _LONG_S:
         yield "What takes longer to show: growing memory, vacuum, checkpoints, a cache that fills."
     if not run.server.processes:
-        yield "What the servers did. Nobody looked at them."
+        yield "What the servers did. They were not watched."

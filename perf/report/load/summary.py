@@ -30,7 +30,7 @@ ALL: Final = "all"  # what a step without a name is called
 HEADLINED: Final = (0.5, 0.95, 0.99)
 NOT_JUDGED: Final = "not judged"
 FULL: Final = 0.9  # of the processors
-KEPT: Final = "What was recorded nevertheless; not to be believed"
+KEPT: Final = "What was recorded all the same: do not rely on it"
 
 
 class Standing(StrEnum):
@@ -40,7 +40,7 @@ class Standing(StrEnum):
     FAIL = "fail"
     INCONCLUSIVE = "inconclusive"
     NO_OBJECTIVES = "no objectives"
-    PARTIAL = "partial"
+    PARTIAL = "broken off"
     RIG_LIMITED = "rig-limited"
     INVALID = "invalid"
 
@@ -105,24 +105,25 @@ def verdict(run: LoadRun) -> str:
     verdicts = [each.verdict for each in run.slos]
     match standing(run):
         case Standing.INVALID:
-            return "Invalid: this run says nothing of the service."
+            return "Invalid: this run says nothing about the service."
         case Standing.RIG_LIMITED:
             return "Rig-limited: what was measured is the loader, and not the service."
         case Standing.PARTIAL:
             return "Broken off:"
         case Standing.FAIL if not run.slos:
-            return "Failed: not one request was answered as it should be."
+            return "Failed: no request got a good answer."
         case Standing.FAIL:
             return f"Failed: {verdicts.count(SloVerdict.FAIL)} {of} did not hold."
         case Standing.INCONCLUSIVE:
-            return f"Inconclusive: {verdicts.count(SloVerdict.INCONCLUSIVE)} {of} can't be told."
+            return f"Inconclusive: {verdicts.count(SloVerdict.INCONCLUSIVE)} {of} could not be decided."
         case Standing.PASS:
             return f"Passed: {_held(len(verdicts))}."
     return ""
 
 
 def _held(many: int) -> str:
-    return "the objective held" if many == 1 else f"all {figures.count(many)} objectives held"
+    few = {1: "the objective", 2: "both objectives"}
+    return f"{few.get(many, f'all {figures.count(many)} objectives')} held"
 
 
 def measured(run: LoadRun) -> str:
@@ -154,7 +155,7 @@ def troubles(run: LoadRun) -> Iterator[tuple[str, str, Tone]]:
         yield "mind", each, Tone.UNSURE
     if shares_machine(run):
         # Of one processor each takes from the other, so figures are good to compare, and no more.
-        text = "Loader and service share this machine: compare with other runs of it, no more."
+        text = "Loader and service share this machine: compare only with other runs on it."
         yield "mind", text, Tone.UNSURE
 
 
@@ -165,10 +166,10 @@ def remedy(run: LoadRun) -> str:
     if used >= FULL * processors:
         named = ", ".join(f"{each.name} {each.cpu_share:.2f}" for each in run.server.processes)
         return (
-            f"All {processors:.0f} processors were in use ({named}): free them, ask less, or load "
+            f"All {processors:.0f} processors were in use ({named}): free them, lower the rate, or load "
             "from another machine."
         )
-    return "Ask less, or try --workers 2, or another machine. A busy one may be idle later."
+    return "Lower the rate, try --workers 2, or use another machine; a busy one may be idle later."
 
 
 def shares_machine(run: LoadRun) -> bool:
@@ -341,15 +342,16 @@ def loader(run: LoadRun) -> str:
     rig, lag = run.rig, run.total.lag
     if not lag.count:
         return "Nothing was sent."
-    late = (
+    late = [
         f"{milliseconds(each.value_ms)} at {quantile_name(each.q)}"
         for q in (0.5, 0.99)
         if (each := lag.at(q)) and each.value_ms is not None
-    )
-    told = [f"Requests were sent late by {', '.join(late) or 'what too few samples tell'}"]
+    ]
+    few = "Too few requests were sent to say how late they were"
+    told = [f"Requests were sent late by {', '.join(late)}" if late else few]
     if rig.cpu_share is not None:
         told.append(f"the busiest worker used {figures.percent(rig.cpu_share)} of a processor")
     if rig.ceiling_rate is not None:
         rate = figures.number(rig.ceiling_rate)
-        told.append(f"a worker can make {rate} calls a second of a server that does nothing")
+        told.append(f"a worker can send {rate} requests a second to a server that does nothing")
     return f"{'; '.join(told)}."

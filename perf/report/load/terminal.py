@@ -128,7 +128,7 @@ def _servers(run: LoadRun) -> Iterator[Part]:
         calls = figures.plural(statement.count, "call")
         text = svg.shortened(statement.name, LONGEST)
         yield Line(f"{text} ({calls})", key=figures.percent(statement.share))
-    yield from (Line(each, Tone.QUIET, "not looked at") for each in side.skipped)
+    yield from (Line(each, Tone.QUIET, "not watched") for each in side.skipped)
 
 
 def _loader(run: LoadRun) -> Iterator[Part]:
