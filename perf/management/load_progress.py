@@ -18,7 +18,7 @@ from perf.report.load.summary import milliseconds
 NEXT_LINE_S: Final = 5
 SHOWN: Final = 8  # seconds in the table
 _WARM_UP: Final = "warm-up"
-_COLUMNS: Final = ("second", "due", "done", "failed", "in flight", "p50", "p95", "max", "lag")
+COLUMNS: Final = ("second", "due", "done", "failed", "in flight", "p50", "p95", "max", "lag")
 
 
 class QuietTeller:
@@ -47,7 +47,7 @@ class LineTeller:
     def second(self, second: Second) -> None:
         """Say how it goes, if it is time to."""
         if second.at % NEXT_LINE_S == 0:
-            told = zip(_COLUMNS[1:], cells(second)[1:], strict=True)
+            told = zip(COLUMNS[1:], cells(second)[1:], strict=True)
             when = f"{second.at:>4} s" if second.at >= 0 else _WARM_UP
             self.step(f"{when}: " + ", ".join(f"{n} {x}" for n, x in told))
 
@@ -68,7 +68,7 @@ class TableTeller:
         """Show it below the others."""
         self._seconds = [*self._seconds, second][-SHOWN:]
         shown = Table(box=None, header_style="dim")
-        for name in _COLUMNS:
+        for name in COLUMNS:
             shown.add_column(name, justify="right")
         for each in self._seconds:
             style = "red" if each.failed else "dim" if each.at < 0 else ""

@@ -24,8 +24,8 @@ def how_to_read(run: LoadRun) -> Iterator[tuple[str, str]]:
     yield "Lag", "From when it was due until it was sent: how late the loader was."
     yield (
         "[low, high]",
-        f"The {figures.percent(run.method.confidence)} interval. It is made from whole seconds, not "
-        "from single requests, because those of one second share its fate.",
+        f"The {figures.percent(run.method.confidence)} interval. It is made from whole seconds, "
+        "not from single requests, because those of one second share its fate.",
     )
     yield (
         "Needs N samples",

@@ -115,7 +115,8 @@ def verdict(run: LoadRun) -> str:
         case Standing.FAIL:
             return f"Failed: {verdicts.count(SloVerdict.FAIL)} {of} did not hold."
         case Standing.INCONCLUSIVE:
-            return f"Inconclusive: {verdicts.count(SloVerdict.INCONCLUSIVE)} {of} could not be decided."
+            open_ones = verdicts.count(SloVerdict.INCONCLUSIVE)
+            return f"Inconclusive: {open_ones} {of} could not be decided."
         case Standing.PASS:
             return f"Passed: {_held(len(verdicts))}."
     return ""
@@ -166,8 +167,8 @@ def remedy(run: LoadRun) -> str:
     if used >= FULL * processors:
         named = ", ".join(f"{each.name} {each.cpu_share:.2f}" for each in run.server.processes)
         return (
-            f"All {processors:.0f} processors were in use ({named}): free them, lower the rate, or load "
-            "from another machine."
+            f"All {processors:.0f} processors were in use ({named}): free them, lower the rate, or "
+            "load from another machine."
         )
     return "Lower the rate, try --workers 2, or use another machine; a busy one may be idle later."
 
