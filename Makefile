@@ -40,7 +40,7 @@ bench: $(VENV)/.installed-perf  ## each pattern beside its naive twin, in a few 
 	@.ci/with-services -- $(PY) manage.py benchmark run --quick $(ARGS)
 
 .PHONY: load
-load: $(VENV)/.installed-perf  ## what the service holds, in a few minutes (ARGS=… for loadtest run)
+load: $(VENV)/.installed-perf  ## mixed use of the service for a minute, measured (ARGS="--slo 'p99<300ms'")
 	@.ci/with-services -- $(PY) manage.py loadtest run tasks.mixed --serve $(ARGS)
 
 .PHONY: lint

@@ -327,7 +327,7 @@ def method_of(options: Mapping[str, Any]) -> LoadMethod:
     )
     if model is Model.OPEN and expected(method) > MOST_SESSIONS:
         raise usage(
-            f"That are {expected(method):,.0f} sessions, which are drawn before the run: at most "
+            f"That makes {expected(method):,.0f} sessions, all drawn before the run: at most "
             f"{MOST_SESSIONS:,} can be."
         )
     return method

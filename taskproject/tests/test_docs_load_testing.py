@@ -16,7 +16,7 @@ from django.http import HttpRequest, JsonResponse
 from django.test import Client
 from django.urls import path
 
-from perf import Caller, Steps, load_history, scenario
+from perf import Caller, Dataset, Steps, load_history, scenario
 from perf.load import intervals, rig
 from perf.load.assembly import THROTTLED
 from perf.load.capacity import RESOLUTION
@@ -25,6 +25,7 @@ from perf.load.figures import needed
 from perf.load.results import Failure, SloVerdict
 from perf.load.simulate import simulate_concurrent_load
 from perf.load.slo import parse
+from perf.load.transport import MOST_BODY_MIB
 from perf.load_runner import JUDGED_EVERY_S
 from perf.management import (
     load_comparing,
@@ -230,7 +231,8 @@ def test_it_describes_every_scenario_and_the_weights_of_the_mix() -> None:
 def test_its_limits_are_those_of_the_code() -> None:
     assert f"fewer than {intervals.LEAST_SECONDS} seconds" in PAGE
     assert f"checks every {JUDGED_EVERY_S} seconds" in PAGE
-    assert f"more than {100 * THROTTLED:.0f} in 100 requests were throttled" in PAGE
+    assert f"{100 * THROTTLED:.0f} in 100 requests were throttled" in " ".join(PAGE.split())
+    assert f"one of more than {MOST_BODY_MIB} MiB" in PAGE
     assert f"sent more than {rig.LAG_MS:.0f} ms late" in PAGE
     assert rig.LAG_SHARE == 0.1
     assert f"more than {100 * rig.CPU:.0f} % of a processor" in PAGE
@@ -303,8 +305,17 @@ def test_its_scenario_goes_red_where_there_is_no_book(settings: Any, db: None) -
         play(module["buy"], Client(), module["Caller"]("empty", base="/shops/empty/"))
 
 
+class Books(Dataset):
+    """As the comment in the example has it."""
+
+    name = "books"
+
+    def fill(self, size: int) -> None:
+        raise NotImplementedError
+
+
 def test_its_service_has_what_the_load_test_asks_of_one() -> None:
-    module: dict[str, Any] = {}
+    module: dict[str, Any] = {"Books": Books}
     exec(EXAMPLES[2], module)  # noqa: S102
     found = module["SERVICE"]
 
