@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import re
 import sys
 from argparse import ArgumentParser
@@ -164,10 +165,11 @@ def test_the_run_that_it_shows_is_the_one_that_is_kept() -> None:
     progress, *shown = filter(None, block.splitlines())
     run = load_history.load(BROWSED)
 
+    kept_bytes = len(gzip.decompress(Path(BROWSED).read_bytes()))
+    assert f"The run above takes {kept_bytes / 1_000:.0f} KB" in PAGE
     text = terminal.render(run).splitlines()
     assert [each for each in shown if each not in text] == []
     assert f"`{run.command}`" in PAGE
-    assert run.complaints == ()
     told = [each.rpartition(" ")[0] for each in re.sub(r" m?s\b", "", progress).split(", ")[1:]]
     assert told == list(load_progress.COLUMNS[2:])
 
@@ -190,7 +192,9 @@ def test_limits_of_the_service_are_lifted_where_it_starts_it() -> None:
 
 def test_a_scenario_is_refused_where_it_breaks_the_rules_that_it_names() -> None:
     told = " ".join(PAGE.split())
-    assert "Its name is like `app.what`, in small letters, and it must have a docstring" in told
+    assert (
+        "Its name has the form `app.what`, in small letters, and it must have a docstring" in told
+    )
 
     def silent(caller: Caller) -> Steps:
         yield caller.get("", name="nothing")
@@ -230,6 +234,7 @@ def test_it_describes_every_scenario_and_the_weights_of_the_mix() -> None:
 
 def test_its_limits_are_those_of_the_code() -> None:
     assert f"fewer than {intervals.LEAST_SECONDS} seconds" in PAGE
+    assert f"must measure {intervals.LEAST_SECONDS} seconds or more" in PAGE
     assert f"checks every {JUDGED_EVERY_S} seconds" in PAGE
     assert f"{100 * THROTTLED:.0f} in 100 requests were throttled" in " ".join(PAGE.split())
     assert f"one of more than {MOST_BODY_MIB} MiB" in PAGE
