@@ -27,8 +27,9 @@ differ from each other. Make three of each, in turns (A B B A A B), and name
 them with commas between.
 
 exit codes:
-  0 nothing is worse; 1 something is worse, or clearly more requests fail;
-  2 wrong arguments, or no such run; 3 the runs can't be compared"""
+  0 nothing is worse; 1 something is worse, or 0.5 percentage points more of the
+  requests got no good answer; 2 wrong arguments, or no such run; 3 the runs
+  can't be compared"""
 EXAMPLES: Final = """\
   manage.py loadtest compare 20261126-2112 last
   manage.py loadtest compare a1.json,a2.json,a3.json b1.json,b2.json,b3.json"""
@@ -53,7 +54,7 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 
 def run(options: dict[str, Any], stdout: Any) -> int:
-    """Compare and say what came out; 1 if anything is worse, or clearly more fails."""
+    """Compare and say what came out; 1 if anything is worse, or more had no good answer."""
     try:
         sides = [
             [load_history.load(each) for each in options[side].split(",")]
