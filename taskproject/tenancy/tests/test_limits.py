@@ -29,7 +29,9 @@ def fresh(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture(autouse=True)
-def people(db: None) -> None:
+def people(db: None, settings: Any) -> None:
+    """Two, whose passwords are checked quickly: in 6 s a bucket has room for one more attempt."""
+    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
     for name in ("ann", "zoe"):
         User.objects.create_user(name, password=f"right-{name}")
 
