@@ -156,7 +156,7 @@ def _broken_off(recording: Recording, note: str) -> Iterator[str]:
 def _throttled(total: StepResult) -> Iterator[str]:
     if share := _throttled_share(total):
         yield (
-            f"{share:.1%} of all requests were throttled (429), and are quick ones in the "
+            f"{share:.1%} of all requests were throttled (429), and these quick answers are in the "
             "percentiles. Raise the limits of the service for the test, or ask less."
         )
 

@@ -61,11 +61,11 @@ def compare(
     """
     for run in (*before, *after):
         if reasons := _unreadable(run):
-            raise IncomparableError(f"The run {run.id} is not to be read: {' '.join(reasons)}")
+            raise IncomparableError(f"The run {run.id} can not be compared: {' '.join(reasons)}")
     if both := {each.id for each in before} & {each.id for each in after}:
         raise IncomparableError(f"The run {min(both)} is on both sides.")
     if len(weights := dict.fromkeys(_weights(run.scenarios) for run in (*before, *after))) > 1:
-        raise IncomparableError(f"They did not do the same: {' and '.join(weights)}.")
+        raise IncomparableError(f"They ran other scenarios: {' and '.join(weights)}.")
     differences = tuple(_differences(before, after, margin))
     if not differences:
         raise IncomparableError("The runs have no step in common.")

@@ -232,7 +232,7 @@ class TestObjectives:
 
         assert verdicts(run) == [INCONCLUSIVE, INCONCLUSIVE, FAIL]
         assert run.slos[0].measured.endswith("; 2.0% of all requests were throttled")
-        assert run.complaints[0].startswith("2.0% of all requests were throttled (429), and are ")
+        assert run.complaints[0].startswith("2.0% of all requests were throttled (429), and these")
 
     def test_fewer_are_told_and_spoil_nothing(self) -> None:
         recording = served(60, failures=lambda at: {Failure.THROTTLED: 1} if at < 30 else {})

@@ -248,7 +248,7 @@ class TestAComparison:
         code, _, errors = load.do("compare", *self.files(load, sample_load(), invalid_load()))
 
         assert code == 3
-        assert "is not to be read" in errors
+        assert "can not be compared" in errors
 
 
 def test_scenarios_are_listed_with_what_they_do(load):

@@ -224,7 +224,7 @@ class TestReadable:
     def test_an_invalid_run_is_compared_with_nothing(self) -> None:
         good, broken = run_of(served(60)), run_of(served(20), "b", ended_at=None)
 
-        with pytest.raises(IncomparableError, match="run b is not to be read: It was broken off"):
+        with pytest.raises(IncomparableError, match="run b can not be compared: It was broken off"):
             compare([good], [broken])
 
     def test_nor_is_one_that_its_loader_limited(self) -> None:
@@ -278,7 +278,7 @@ class TestReadable:
         other = dataclasses.replace(run_of(served(60)), scenarios={"browse": 1, "edit": 0.5})
 
         with pytest.raises(
-            IncomparableError, match=r"did not do the same: browse 1 and browse 1, "
+            IncomparableError, match=r"ran other scenarios: browse 1 and browse 1, "
         ):
             compare([one], [other])
 
