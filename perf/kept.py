@@ -7,6 +7,7 @@ from __future__ import annotations
 import gzip
 import re
 import zlib
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Final, Protocol
 
@@ -28,6 +29,11 @@ class Named(Protocol):
 
     @property
     def id(self) -> str: ...
+
+
+def is_file(name: str) -> bool:
+    """Whether a name is that of a file, which need not be there."""
+    return name.endswith(_SUFFIXES)
 
 
 def folder() -> Path:
@@ -81,14 +87,17 @@ class Shelf[R: Named]:
             raise DocumentError(f"{path}: {error}") from error
 
     def _path(self, name: str) -> Path:
-        if name.endswith(_SUFFIXES):
-            if not Path(name).is_file():
-                raise NoSuchRun(f"There is no file {name}.")
-            return Path(name)
-        known = self.ids()
-        found = known[-1:] if name == LAST else [each for each in known if each.startswith(name)]
+        if not is_file(name):
+            return self.folder() / f"{self.chosen(name, self.ids())}.json"
+        if not Path(name).is_file():
+            raise NoSuchRun(f"There is no file {name}.")
+        return Path(name)
+
+    def chosen(self, name: str, known: Sequence[str]) -> str:
+        """The one of the ids `known` that a name means. Raises `NoSuchRun`."""
+        found = list(known[-1:]) if name == LAST else [x for x in known if x.startswith(name)]
         if len(found) == 1:
-            return self.folder() / f"{found[0]}.json"
+            return found[0]
         if not known:
             where = f"There is no {self._name} yet in {self.folder()}"
             raise NoSuchRun(f"{where}: `{self._maker}` makes one.")

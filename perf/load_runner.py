@@ -90,9 +90,9 @@ def made(
     Raises `PlanError`, and what importing a scenario raises.
     """
     planned = Planned(
-        id=f"{datetime.now(UTC):%Y%m%d-%H%M%S}-{secrets.token_hex(2)}",
+        id=new_id(),
         command=load.command,
-        started_at=_now(),
+        started_at=now(),
         target=place.url,
         scenarios=load.weights,
         method=load.method,
@@ -108,7 +108,7 @@ def made(
         dataclasses.replace(planned, note=listener.failed),
         recording,
         observer.side,
-        ended_at=_now(),
+        ended_at=now(),
         ceiling_rate=ceiling_rate,
     )
     found = dataclasses.replace(found, server=told(observer.side, recording, found.total))
@@ -141,5 +141,11 @@ class Listener(Watcher):
         return bool(self.failed)
 
 
-def _now() -> str:
+def new_id() -> str:
+    """An id for what is kept: by it the newest is the last."""
+    return f"{datetime.now(UTC):%Y%m%d-%H%M%S}-{secrets.token_hex(2)}"
+
+
+def now() -> str:
+    """The time as results have it: ISO 8601, UTC, to the second."""
     return datetime.now(UTC).isoformat(timespec="seconds")

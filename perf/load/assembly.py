@@ -119,14 +119,14 @@ def _judged(slos: Sequence[Slo], recording: Recording, run: LoadRun) -> tuple[Sl
     overloaded = bool(overload(run.method, run.seconds, run.total))
     seconds = ceil(run.measured_s) if run.ended_at else 0
     found = judge(slos, recording, run.method.confidence, is_overloaded=overloaded, seconds=seconds)
+    if (share := _throttled_share(run.total)) > THROTTLED:
+        found = left_open(found, f"{share:.1%} of all requests were throttled")
     if run.rig.limited:
         return left_open(found, "the loader was at its limit", also_failed=True)
     if _missing(run.method, recording):
         return left_open(found, "a worker is missing", also_failed=True)
     if run.ended_at is None:
         return left_open(found, "the run was broken off")
-    if (share := _throttled_share(run.total)) > THROTTLED:
-        return left_open(found, f"{share:.1%} of all requests were throttled")
     return found
 
 

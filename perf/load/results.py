@@ -1,7 +1,8 @@
 """What a load test found: plain values that every report, the history and the gate read.
 
-They are written to a file as JSON; `VERSION` goes up when an older file could no longer be read.
-Times are milliseconds, rates are per second, shares are 0 to 1. Three clocks are told apart:
+They are written to a file as JSON; `VERSION`, of a search `SEARCH_VERSION`, goes up when an older
+file could no longer be read. Times are milliseconds, rates are per second, shares are 0 to 1. Three
+clocks are told apart:
 
 - latency, from the moment when a request was due until its answer was there: what a user waits;
 - service time, from the moment when it was sent: what the server and the network take;
@@ -19,6 +20,7 @@ from typing import Final
 from perf.engine.results import Interval
 
 VERSION: Final = 1
+SEARCH_VERSION: Final = 1
 QUANTILES: Final = (0.5, 0.9, 0.95, 0.99, 0.999, 0.9999)
 
 
@@ -212,21 +214,25 @@ class ServerSide:
 @dataclass(frozen=True, slots=True)
 class Rig:
     """Whether the loader was up to it. `limited` says why a figure is the loader's, not the
-    server's; then rates and percentiles are not to be believed."""
+    server's; then rates and percentiles are not to be believed. `only_late` says that lateness is
+    all of it: the loader was not busy all the time, nor near the most that it can send."""
 
     ceiling_rate: float | None  # calls a second that a worker sends to a server that does nothing
     cpu_share: float | None  # the busiest worker's, of one processor
     lag_p99_ms: float | None
     limited: tuple[str, ...] = ()
+    only_late: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class SloResult:
-    """An objective, such as `p99<300ms`, and what became of it."""
+    """An objective, such as `p99<300ms`, and what became of it. `recorded` is what its figures say
+    by themselves, where the run is not to be judged by them."""
 
     text: str
     verdict: SloVerdict
     measured: str
+    recorded: SloVerdict | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -304,10 +310,13 @@ class CapacityPoint:
     """A rate that was tried, and what became of the objectives at it."""
 
     rate: float  # asked for
-    p99: Quantile | None
     verdict: SloVerdict
+    slos: tuple[SloResult, ...] = ()
+    latency: Quantile | None = None  # the one that `CapacityResult.drawn` names
     done: float = 0.0  # answers without failure a second
     limited: tuple[str, ...] = ()  # as `Rig.limited`: then it says nothing of the server
+    late: tuple[str, ...] = ()  # the same of a rate that holds although the loader was late
+    run: str = ""  # the id of its run
 
 
 @dataclass(frozen=True, slots=True)
@@ -319,3 +328,12 @@ class CapacityResult:
     holds: float | None  # the highest rate that passed
     fails: float | None  # the lowest that failed above it; None: the search never saw one fail
     complaints: tuple[str, ...] = ()
+    drawn: str = "p99"  # the percentile of the first objective of latency, such as p95[list]
+    limit_ms: float | None = None  # of it, if any objective is of latency
+    version: int = SEARCH_VERSION
+    id: str = ""
+    command: str = ""
+    ended_at: str = ""  # ISO 8601, UTC
+    target: str = ""
+    scenarios: dict[str, float] = field(default_factory=dict)  # as in its runs
+    of: str = "sessions"  # what begins at the rate; addresses are asked for in "requests"

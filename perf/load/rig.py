@@ -28,12 +28,15 @@ def rig_of(
     lag = total.lag.at(0.99)
     cpu = max(recording.cpu_share.values(), default=None)
     looked_at = sorted({*_LOOKED_AT, max(deepest, 0.99)}, reverse=True)
-    limited = [
-        *([*_late(total, looked_at)] or _still(recording.ticks, total, looked_at)),
-        *_busy(cpu),
-        *_near_its_ceiling(_sent(recording), ceiling_rate),
-    ]
-    return Rig(ceiling_rate, cpu, lag.value_ms if lag else None, tuple(limited))
+    late = [*_late(total, looked_at)] or [*_still(recording.ticks, total, looked_at)]
+    slow = [*_busy(cpu), *_near_its_ceiling(_sent(recording), ceiling_rate)]
+    return Rig(
+        ceiling_rate,
+        cpu,
+        lag.value_ms if lag else None,
+        limited=(*late, *slow),
+        only_late=bool(late) and not slow,
+    )
 
 
 def _late(total: StepResult, looked_at: Sequence[float]) -> Iterator[str]:

@@ -125,7 +125,19 @@ def left_open(
     return tuple(
         each
         if each.verdict in kept
-        else SloResult(each.text, SloVerdict.INCONCLUSIVE, f"{each.measured}; {why}")
+        else SloResult(
+            each.text, SloVerdict.INCONCLUSIVE, f"{each.measured}; {why}", recorded=each.verdict
+        )
+        for each in found
+    )
+
+
+def as_recorded(found: Iterable[SloResult]) -> tuple[SloResult, ...]:
+    """The same as their figures say by themselves: what `left_open` was given."""
+    return tuple(
+        SloResult(each.text, each.recorded, each.measured.rpartition("; ")[0])
+        if each.recorded
+        else each
         for each in found
     )
 

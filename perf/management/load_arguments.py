@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import random
 import re
-from argparse import ArgumentParser, ArgumentTypeError
+from argparse import SUPPRESS, Action, ArgumentParser, ArgumentTypeError
 from collections.abc import Mapping
 from math import ceil
 from pathlib import Path
@@ -181,18 +181,66 @@ def _add_where(where: Any) -> None:
 
 
 def add_how(parser: ArgumentParser) -> None:
-    """How the load is made."""
+    """How the load of a run is made."""
     how = parser.add_argument_group("how")
     _add_model(how)
     _add_shape(how)
+    _add_length(how)
+    _add_bounds(how, ", or as many as there are users")
+
+
+def add_how_of_search(parser: ArgumentParser) -> None:
+    """How the load of each run of a search is made. What a search decides by itself is no option
+    of it: who gives it nevertheless reads why."""
+    how = parser.add_argument_group("how")
+    _add_rate(how, "sessions begun in a second at first, such as 50/s")
+    _add_arrivals(how)
+    _add_think(how, "0s")
+    _add_length(how, " in each run")
     _add_bounds(how)
+    how.add_argument("--model", action=_Decided, help=SUPPRESS)
+    for option in ("--users", "--stages", "--spike"):
+        how.add_argument(option, action=_Decided, help=SUPPRESS)
+    how.add_argument("--soak", action=_Decided, nargs=0, help=SUPPRESS)
+
+
+class _Decided(Action):
+    """An option of a run that a search decides by itself."""
+
+    def __call__(
+        self, parser: Any, namespace: Any, values: Any, option_string: str | None = None
+    ) -> None:
+        """Raise `CommandError`, but for the model that a search has anyway."""
+        if self.dest == "model" and values == Model.OPEN:
+            return
+        raise usage(
+            f"A search makes its own stages, in the open model: leave {option_string} out. --rate "
+            "says where it begins, --duration how long each run is."
+        )
+
+
+def _add_rate(how: Any, says: str) -> None:
     how.add_argument(
-        "--seed",
-        type=between(0, 2**31 - 1),
-        metavar="N",
-        help="draw the same schedule and choices as another run",
+        "--rate", type=rate_per_s, metavar="RATE", help=f"{says} (default: {RATE:.0f}/s)"
     )
-    how.add_argument("--quiet", action="store_true", help="show no progress")
+
+
+def _add_arrivals(how: Any) -> None:
+    how.add_argument(
+        "--arrivals",
+        choices=[each.value for each in Arrivals],
+        default=Arrivals.POISSON.value,
+        help="begin sessions by chance, as many users do, or evenly (default: poisson)",
+    )
+
+
+def _add_think(how: Any, usual: str) -> None:
+    how.add_argument(
+        "--think",
+        type=period_s,
+        metavar="TIME",
+        help=f"how long a user pauses on average (default: {usual})",
+    )
 
 
 def _add_model(how: Any) -> None:
@@ -202,31 +250,15 @@ def _add_model(how: Any) -> None:
         help="open: sessions begin by a schedule; closed: users who wait for their answers "
         "(default: open, or closed with --users)",
     )
-    how.add_argument(
-        "--rate",
-        type=rate_per_s,
-        metavar="RATE",
-        help=f"sessions begun in a second, such as 50/s; open model (default: {RATE:.0f}/s)",
-    )
-    how.add_argument(
-        "--arrivals",
-        choices=[each.value for each in Arrivals],
-        default=Arrivals.POISSON.value,
-        help="begin sessions by chance, as many users do, or evenly (default: poisson)",
-    )
+    _add_rate(how, "sessions begun in a second, such as 50/s; open model")
+    _add_arrivals(how)
     how.add_argument(
         "--users",
         type=between(1, 100_000),
         metavar="N",
         help="users at the same time; closed model (default: 10)",
     )
-    how.add_argument(
-        "--think",
-        type=period_s,
-        metavar="TIME",
-        help="how long a user pauses on average (default: 1s for scenarios in the closed model, "
-        "else 0s)",
-    )
+    _add_think(how, "1s for scenarios in the closed model, else 0s")
 
 
 def _add_shape(how: Any) -> None:
@@ -246,8 +278,14 @@ def _add_shape(how: Any) -> None:
         metavar="FACTOR",
         help="so many times the load for the middle fifth of the time, such as 5x",
     )
+
+
+def _add_length(how: Any, of: str = "") -> None:
     how.add_argument(
-        "--duration", type=seconds_s, metavar="TIME", help="how long to measure (default: 60s)"
+        "--duration",
+        type=seconds_s,
+        metavar="TIME",
+        help=f"how long to measure{of} (default: 60s)",
     )
     how.add_argument(
         "--warmup",
@@ -258,7 +296,7 @@ def _add_shape(how: Any) -> None:
     )
 
 
-def _add_bounds(how: Any) -> None:
+def _add_bounds(how: Any, more: str = "") -> None:
     how.add_argument(
         "--timeout",
         type=some_s,
@@ -271,8 +309,8 @@ def _add_bounds(how: Any) -> None:
         type=between(1, 100_000),
         default=500,
         metavar="N",
-        help="requests in flight at most; more are dropped, and count as failed (default: 500, or "
-        "as many as there are users)",
+        help="requests in flight at most; more are dropped, and count as failed (default: "
+        f"500{more})",
     )
     how.add_argument(
         "--workers",
@@ -281,6 +319,13 @@ def _add_bounds(how: Any) -> None:
         metavar="N",
         help="processes that send the requests (default: 1)",
     )
+    how.add_argument(
+        "--seed",
+        type=between(0, 2**31 - 1),
+        metavar="N",
+        help="draw the same schedule and choices as another run",
+    )
+    how.add_argument("--quiet", action="store_true", help="show no progress")
 
 
 def add_outputs(parser: ArgumentParser, of: str = "the run") -> None:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import re
 import socket
-from argparse import ArgumentTypeError
+from argparse import ArgumentParser, ArgumentTypeError
 from typing import Any
 
 import pytest
 from django.core.management import CommandError, call_command
 
 from perf.load.results import Arrivals, Model, Stage
+from perf.management import load_searching
 from perf.management.commands.loadtest import SUBCOMMANDS
 from perf.management.load_arguments import (
     factor,
@@ -278,20 +280,43 @@ def test_to_serve_a_project_must_say_how(settings):
     )
 
 
-@pytest.mark.parametrize(
-    ("arguments", "message"),
-    [
-        (["--users", "5"], "A search makes its own stages, in the open model"),
-        (["--soak"], "A search makes its own stages"),
-        (["--model", "closed"], "A search is of the open model"),
-    ],
-)
-def test_a_search_is_of_the_open_model(arguments, message):
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        url = f"http://127.0.0.1:{server.getsockname()[1]}/"
-        code, told = refusal("capacity", "--get", url, "--slo", "p99<1s", *arguments)
+DECIDED = [
+    ["--users", "5"],
+    ["--model", "closed"],
+    ["--stages", "10s:5"],
+    ["--soak"],
+    ["--spike", "5x"],
+]
 
-    assert (code, message in told) == (2, True), told
+
+@pytest.mark.parametrize("arguments", DECIDED, ids=lambda given: given[0])
+def test_what_a_search_decides_by_itself_is_refused_with_the_reason(arguments):
+    code, told = refusal("capacity", "--get", "http://127.0.0.1/", "--slo", "p99<1s", *arguments)
+
+    assert code == 2
+    assert told.startswith(
+        f"A search makes its own stages, in the open model: leave {arguments[0]} out."
+    )
+
+
+def test_a_search_may_be_told_the_model_that_it_has():
+    parser = ArgumentParser()
+    load_searching.add_arguments(parser)
+    given = vars(parser.parse_args(["--get", "URL", "--slo", "p99<1s", "--model", "open"]))
+
+    found = method_of(given)
+    assert (found.model, found.stages) == (Model.OPEN, (Stage(60, 20, 20),))
+
+
+def test_the_help_of_a_search_offers_what_it_takes_and_no_more(capsys):
+    with pytest.raises(SystemExit):
+        call_command("loadtest", "capacity", "--help")
+    told = capsys.readouterr().out
+
+    offered = set(re.findall(r"--[a-z-]+", told.partition("examples:")[0]))
+    assert {"--rate", "--think", "--duration", "--resolution"} <= offered
+    assert offered.isdisjoint(each[0] for each in DECIDED)
+    assert "Some 10 runs are usual" in told
 
 
 def test_the_command_is_kept_without_what_headers_say(monkeypatch):

@@ -16,8 +16,9 @@ from perf.load.null import null_server
 from perf.load.results import LoadRun, SloResult, SloVerdict
 from perf.load_runner import Made
 from perf.management.load_running import EXIT_CODES, exit_code
-from perf.report.load import documents
+from perf.report.load import documents, knee, search
 from perf.report.load.summary import Standing, standing
+from perf.tests import sample_load as samples
 from perf.tests.lab import Lab, ask, end, finished, wait_for
 from perf.tests.sample_load import failing_load, invalid_load, limited_load, sample_load
 
@@ -205,7 +206,38 @@ def test_a_search_keeps_a_run_for_each_rate_that_it_tries(load, nothing_done):
     assert "How much the service holds" in reports["html"].read_text(encoding="utf-8")
     if not any(each["limited"] for each in tried):
         assert code == 4
-        assert "fail<50% hold at 20 a second; no rate that was tried failed" in output
+        assert "fail<50% holds at 20 requests a second; no higher rate is known to fail" in output
+    (path,) = (load.folder / "load" / "searches").iterdir()
+    found = documents.SEARCH.decode(path.read_bytes())
+    assert f"Kept as {path}" in output
+    assert [each.run for each in found.points] == [each.id for each in kept(load)]
+    assert (found.of, found.target) == ("requests", nothing_done)
+    assert json.loads(reports["json"].read_bytes())["id"] == found.id
+    assert f"{found.id}  search  /  " in load.do("history")[1]
+
+
+def test_a_search_tells_what_it_does_and_what_it_knows_by_then(load, nothing_done):
+    process = load.start(
+        *("capacity", "--get", nothing_done, "--slo", "p50<1us", "--rate", "50/s"),
+        *("--duration", "10s", "--warmup", "0s"),
+    )
+    assert process.stderr is not None
+    lines = []
+    for line in process.stderr:
+        lines.append(line.rstrip("\n"))
+        if lines[-1].startswith("Run 2: "):
+            break
+    end(process)
+
+    assert "Some 10 runs are usual, each of 10 s: about 1 min 40 s." in lines
+    assert "Run 1: at 50/s." in lines
+    first = next(each for each in lines if each.startswith("  fail: ") or "rig-limited" in each)
+    if "rig-limited" in first:
+        assert first.endswith("It is not tried again.")
+        assert "Run 2: at 25/s; so far 50 is too much for the loader." in lines
+    else:
+        assert re.fullmatch(r"  fail: p50<1us \d.* \(fails\)", first)
+        assert "Run 2: at 50/s once more; so far 50 does not." in lines
 
 
 class TestTheHistory:
@@ -218,6 +250,25 @@ class TestTheHistory:
         assert run.id in load.do("history")[1]
         code, output, _ = load.do("history", "--show", "last", "--html", str(page))
         assert (code, run.target in output, page.exists()) == (0, True, True)
+
+    def test_shows_a_search_again_by_its_id_or_its_file(self, load):
+        found = samples.capacity()
+        shelf = load.folder / "load" / "searches"
+        shelf.mkdir(parents=True)
+        (shelf / f"{found.id}.json").write_bytes(documents.SEARCH.encode(found))
+        page, again = load.folder / "knee.html", load.folder / "again.json"
+
+        code, output, errors = load.do("history")
+        line = f"{found.id}  search  tasks.browse  {search.headline(found)}\n"
+        assert (code, output) == (0, line), errors
+        code, output, errors = load.do(
+            *("history", "--show", "last", "--html", str(page), "--json", str(again))
+        )
+        assert (code, output) == (0, knee.render(found)), errors
+        assert page.read_text(encoding="utf-8") == knee.to_html(found)
+        assert load.do("history", "--show", str(again))[:2] == (0, knee.render(found))
+        code, _, errors = load.do("compare", found.id, found.id)
+        assert (code, f"'{found.id}' is a search, and no run." in errors) == (2, True)
 
     def test_says_how_to_make_the_first(self, load):
         code, _, errors = load.do("history")
@@ -309,7 +360,7 @@ def test_a_search_ends_with_its_server_and_tells_what_it_knows(load):
     )
 
     assert code == 3, output + errors
-    assert "fail<50% hold at 10 a second" in output
+    assert "fail<50% holds at 10 requests a second" in output
     assert "The search was broken off." in output
     assert re.search(r"Nobody answers at http://127.0.0.1:\d+ any more.", output)
     assert "The server ended by itself, with code 9. Its log is in " in output

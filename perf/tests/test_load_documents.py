@@ -11,9 +11,17 @@ import jsonschema  # type: ignore[import-untyped]
 import pytest
 
 from perf import history, kept, load_history
-from perf.load.results import VERSION, Fairness
+from perf.load.results import SEARCH_VERSION, VERSION, Fairness, SloResult, SloVerdict
 from perf.report.formats import DocumentError
-from perf.report.load.documents import SCHEMA_FILE, decode, encode, schema, schema_document
+from perf.report.load.documents import (
+    SCHEMA_FILE,
+    SEARCH,
+    SEARCH_SCHEMA_FILE,
+    decode,
+    encode,
+    schema,
+    schema_document,
+)
 from perf.tests import sample_load
 from perf.tests.built import run as benchmark_run
 
@@ -49,6 +57,25 @@ def test_the_schema_in_its_file_is_this_one():
     assert schema()["$id"] == f"urn:taskproject:perf:load:{VERSION}"
     validator = jsonschema.Draft202012Validator
     assert list(validator(validator.META_SCHEMA).iter_errors(schema())) == []
+
+
+def test_a_search_is_read_again_and_is_as_its_schema_in_its_file_says():
+    # Write it anew by: SEARCH_SCHEMA_FILE.write_bytes(SEARCH.schema_document())
+    document = SEARCH.encode(sample_load.capacity())
+
+    assert SEARCH.decode(document) == sample_load.capacity()
+    jsonschema.validate(json.loads(document), SEARCH.schema())
+    assert SEARCH_SCHEMA_FILE.read_bytes() == SEARCH.schema_document()
+    assert SEARCH.schema()["$id"] == f"urn:taskproject:perf:search:{SEARCH_VERSION}"
+
+
+def test_an_objective_of_an_older_file_has_nothing_recorded_beside():
+    document = json.loads(encode(sample_load.sample_load()))
+    for each in document["slos"]:
+        del each["recorded"]
+
+    assert decode(json.dumps(document)) == sample_load.sample_load()
+    assert SloResult("p99<1s", SloVerdict.PASS, "1 ms").recorded is None
 
 
 def test_another_version_and_a_run_of_the_lab_are_refused():
@@ -99,3 +126,64 @@ def test_a_load_test_may_be_any_file_also_a_compressed_one(tmp_path):
     path.write_bytes(gzip.compress(encode(sample_load.closed_load())))
 
     assert load_history.load(str(path)) == sample_load.closed_load()
+
+
+# Searches
+
+
+def search(at: str = "20261127-101500-0c1d"):
+    return dataclasses.replace(sample_load.capacity(), id=at)
+
+
+def test_searches_have_a_folder_in_that_of_load_tests(folder):
+    run = sample_load.empty_load()
+    load_history.save(run)
+
+    path = load_history.SEARCHES.save(search())
+    assert path == folder / "load" / "searches" / f"{search().id}.json"
+    assert load_history.ids() == [run.id]
+    assert load_history.all_ids() == [run.id, search().id]
+
+
+@pytest.mark.parametrize("name", ["last", "20261127-1015", "20261127-101500-0c1d"])
+def test_a_search_is_found_as_a_run_is(name):
+    run = sample_load.empty_load()
+    load_history.save(run)
+    load_history.SEARCHES.save(search())
+
+    assert load_history.either(name) == search()
+    assert load_history.either(run.id) == load_history.load("last") == run
+
+
+def test_a_name_that_a_run_and_a_search_have_is_refused():
+    load_history.save(sample_load.empty_load())
+    load_history.SEARCHES.save(search())
+
+    with pytest.raises(kept.NoSuchRun, match="2 load tests begin with '20261127'"):
+        load_history.either("20261127")
+
+
+def test_a_file_may_be_a_run_or_a_search_or_none(tmp_path):
+    path = tmp_path / "any.json"
+    for each, document in (
+        (search(), SEARCH.encode(search())),
+        (sample_load.sample_load(), encode(sample_load.sample_load())),
+    ):
+        path.write_bytes(document)
+        assert load_history.either(str(path)) == each
+    path.write_bytes(b"{}")
+    with pytest.raises(DocumentError, match="This is no load test of the lab"):
+        load_history.either(str(path))
+    with pytest.raises(kept.NoSuchRun, match=r"There is no file absent\.json\."):
+        load_history.either("absent.json")
+
+
+def test_a_search_is_no_run_and_the_message_names_the_runs_that_it_made(tmp_path):
+    path = load_history.SEARCHES.save(search())
+    load_history.save(sample_load.empty_load())
+
+    for name in (str(path), search().id):
+        with pytest.raises(kept.NoSuchRun) as told:
+            load_history.load(name)
+        begin = f"{name!r} is a search, and no run. It has made some: 20261127-100020-0c1d, 2026"
+        assert str(told.value).startswith(begin)

@@ -275,18 +275,74 @@ def test_a_line_stands_where_a_stage_ends_but_not_at_the_end():
     assert drawn.count('class="one"') == 2
 
 
-def test_the_knee_has_a_mark_for_each_rate_but_those_of_the_loader():
+def curve(drawn: str) -> list[float]:
+    """The x of each point of the line through the tries that count."""
+    (found,) = re.findall(r'd="([^"]+)" class="curve', drawn)
+    return [float(each.split()[0]) for each in re.split("[ML]", found)[1:]]
+
+
+def test_the_knee_has_a_mark_for_each_try_but_those_of_the_loader():
     found = sample_load.capacity()
     drawn = knee.plot("knee", found) or ""
 
     assert "320 ms at 200 a second, fail" in drawn
+    assert "425 ms at 160 a second, fail, 170 ms at 160 a second, pass, 2nd try" in drawn
     assert "at 400 a second" not in drawn
-    assert drawn.count('class="payoff way2"') == 1
+    assert len(re.findall(r'class="marker(?: hollow)? way', drawn)) == 8 + 2  # those of the legend
     for each, way in (("pass", 2), ("fail", 1)):
         assert f'class="label way{way}"' in drawn
         assert f">{each}</text>" in drawn
     limited = tuple(dataclasses.replace(each, limited=("no",)) for each in found.points)
     assert knee.plot("knee", dataclasses.replace(found, points=limited)) is None
+
+
+def test_the_line_of_the_knee_goes_through_one_try_of_each_rate():
+    found = sample_load.capacity()
+    xs = curve(knee.plot("knee", found) or "")
+
+    assert len(xs) == 7
+    assert len(set(xs)) == 7
+    first = dataclasses.replace(found, points=found.points[:4] + found.points[5:])
+    assert curve(knee.plot("knee", first) or "") == xs
+
+
+def test_two_tries_of_one_rate_do_not_cover_each_other():
+    found = sample_load.capacity()
+    same = (found.points[4], dataclasses.replace(found.points[4], late=()))
+    drawn = knee.plot("knee", dataclasses.replace(found, points=same)) or ""
+
+    first, second = re.findall(r'd="M([\d.]+) [^"]+" class="marker(?: hollow)? way2"', drawn)[:2]
+    assert float(second) - float(first) == pytest.approx(9, abs=0.2)
+
+
+def test_a_try_with_a_late_loader_is_hollow():
+    drawn = knee.plot("knee", sample_load.capacity()) or ""
+
+    assert drawn.count('class="marker hollow way2"') == 1
+
+
+def test_the_knee_has_the_limit_of_its_percentile_and_the_rate_that_holds():
+    found = dataclasses.replace(sample_load.capacity(), drawn="p95[list]")
+    drawn = knee.plot("knee", found) or ""
+
+    assert drawn.count('class="payoff way2"') == 1
+    assert drawn.count('class="payoff way1"') == 1
+    assert ">limit 300 ms</text>" in drawn
+    assert ">p95[list] (log)</text>" in drawn
+    assert ">sessions a second</text>" in drawn
+    without = knee.plot("knee", dataclasses.replace(found, limit_ms=None)) or ""
+    assert 'class="payoff way1"' not in without
+
+
+def test_the_page_of_a_search_has_all_that_it_found():
+    text = Page(knee.to_html(sample_load.capacity())).text
+
+    assert "hold at 160 sessions a second (800 good answers), at the second try only" in text
+    assert "Not drawn: the loader was at its limit at 400/s." in text
+    assert "160 ✕ fail 800 425 ms fails [382, 476] 0% [0%, 0.05%] 20261127-100160-0c1d" in text
+    assert "160 ✓ pass 2nd try, loader late 800 170 ms [153, 190]" in text
+    assert "400 – rig-limited 1,180 – – 20261127-100400-0c1d" in text
+    assert "Search 20261127-101500-0c1d of tasks.browse at http://127.0.0.1:8000, 2026" in text
 
 
 # Any run that a file may hold
@@ -317,6 +373,7 @@ PLAIN: dict[Any, st.SearchStrategy[Any]] = {
     str: TEXTS,
     float: FLOATS,
     int: COUNTS,
+    bool: st.booleans(),
     type(None): st.none(),
 }
 PLAIN[Quantile] = made(Quantile, q=st.sampled_from([0.0, 0.5, 0.99, 0.9999, 1.0]))

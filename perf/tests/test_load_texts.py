@@ -6,8 +6,17 @@ import dataclasses
 
 import pytest
 
-from perf.load.results import Arrivals, Model, ProcessUse, Rig, SloResult, SloVerdict, Stage
-from perf.report.load import comparison, knee, markdown, summary, terminal
+from perf.load.results import (
+    Arrivals,
+    CapacityPoint,
+    Model,
+    ProcessUse,
+    Rig,
+    SloResult,
+    SloVerdict,
+    Stage,
+)
+from perf.report.load import comparison, knee, markdown, search, summary, terminal
 from perf.report.load.summary import Standing
 from perf.report.painting import Look
 from perf.tests import sample_load
@@ -234,23 +243,142 @@ def test_a_comparison_in_markdown_has_a_row_for_each_figure():
     assert [row[-1] for row in found[2:]] == ["same", "worse", "better", "undecided"]
 
 
+OBJECTIVES = "p99<300ms and fail<0.1%"
+AT_160 = f"{OBJECTIVES} hold at 160 sessions a second (800 good answers), at the second try only"
+
+
 @pytest.mark.parametrize(
     ("changes", "headline"),
     [
-        ({}, "p99<300ms and fail<0.1% hold at 160 a second, and not at 200."),
-        ({"fails": None}, "p99<300ms and fail<0.1% hold at 160 a second; no rate that was tried f"),
-        ({"holds": None}, "No rate that was tried holds p99<300ms and fail<0.1%."),
+        ({}, f"{AT_160}, and not at 200."),
+        ({"fails": None}, f"{AT_160}; no higher rate is known to fail, so it may be more."),
+        ({"holds": None}, f"No rate that was tried holds {OBJECTIVES}."),
+        ({"holds": 80.0}, f"{OBJECTIVES} hold at 80 sessions a second (400 good answers), and not"),
+        ({"of": "requests", "holds": 80.0}, f"{OBJECTIVES} hold at 80 requests a second, and not"),
+        ({"slos": ("p99<300ms",), "holds": 80.0}, "p99<300ms holds at 80 sessions a second ("),
+        (
+            {"holds": None, "points": sample_load.capacity().points[5:6]},
+            f"No rate is known that holds {OBJECTIVES}: no try could tell.",
+        ),
     ],
 )
 def test_a_search_says_what_holds_and_what_is_not_known(changes, headline):
     found = dataclasses.replace(sample_load.capacity(), **changes)
 
-    assert knee.headline(found).startswith(headline)
+    assert search.headline(found).startswith(headline)
 
 
-def test_a_search_has_its_rates_in_order_and_no_p99_of_the_loader():
+def test_a_search_has_its_tries_in_order_each_with_what_was_measured_of_each_objective():
     (found,) = cells(knee.to_markdown(sample_load.capacity()))
 
+    none = "0% \\[0%, 0.05%\\]"
+    assert found[0] == ["sessions/s", "verdict", "good answers/s", "p99\\<300ms", "fail\\<0.1%"]
     rates = [row[0] for row in found[2:]]
-    assert rates == ["20/s", "40/s", "80/s", "160/s", "200/s", "240/s", "320/s", "400/s"]
-    assert found[-1] == ["400/s", "235/s", "–", "rig-limited"]
+    assert rates == ["20", "40", "80", "160", "160", "200", "240", "320", "400"]
+    assert found[5:7] == [
+        ["160", "fail", "800", "fails 425 ms \\[382, 476\\]", none],
+        ["160", "pass, 2nd try, loader late", "800", "170 ms \\[153, 190\\]", none],
+    ]
+    assert found[-1] == ["400", "rig-limited", "1,180", "–", "–"]
+
+
+def test_a_search_without_an_objective_of_latency_has_the_p99_beside():
+    found = dataclasses.replace(sample_load.capacity(), slos=("fail<0.1%",), limit_ms=None)
+    (table,) = cells(knee.to_markdown(found))
+
+    assert table[0] == ["sessions/s", "verdict", "good answers/s", "fail\\<0.1%", "p99"]
+    assert [row[-1] for row in table[6:7]] == ["170 ms \\[153, 190\\]"]
+    assert table[-1][-1] == "–"
+
+
+def told_next(*points: CapacityPoint, holds: float | None = None) -> str:
+    found = dataclasses.replace(
+        sample_load.capacity(), points=points, holds=holds, fails=None, of="requests"
+    )
+    text = knee.render(found)
+    assert text.endswith(f"\n{search.advice(found)}\n") or not search.advice(found)
+    return search.advice(found)
+
+
+class TestWhatToDoNext:
+    passed = CapacityPoint(80, SloVerdict.PASS)
+    limited = CapacityPoint(160, SloVerdict.INCONCLUSIVE, limited=("Busy.",))
+    undecided = CapacityPoint(113, SloVerdict.INCONCLUSIVE)
+
+    def test_is_nothing_where_the_limit_is_known(self):
+        assert search.advice(sample_load.capacity()) == ""
+        assert told_next(self.passed, holds=80) == ""
+
+    def test_is_another_machine_where_the_loader_was_at_its_limit(self):
+        assert told_next(self.passed, self.limited, holds=80) == (
+            "Next: free the machine, or load from another one; --rate 80/s, to begin near what "
+            "holds."
+        )
+
+    def test_is_to_measure_longer_where_it_was_not_decided(self):
+        assert told_next(self.passed, self.undecided, self.undecided, holds=80) == (
+            "Next: a longer --duration, which decides more; --rate 80/s, to begin near what holds."
+        )
+
+    def test_is_a_lower_rate_where_none_is_known_that_holds(self):
+        assert told_next(self.limited) == (
+            "Next: free the machine, or load from another one; a --rate below 160/s."
+        )
+
+
+class TestTheProgressOfASearch:
+    def test_says_what_holds_and_what_does_not(self):
+        found = sample_load.capacity().points
+
+        assert search.so_far(()) == ""
+        assert search.so_far(found[:3]) == "80 holds"
+        assert search.so_far(found[:4]) == "80 holds, 160 does not"
+        assert search.so_far(found[:6]) == "160 holds, 400 is too much for the loader"
+        assert search.so_far(found) == "160 holds, 200 does not"
+
+    def test_tells_each_objective_of_a_try(self):
+        failed = sample_load.capacity().points[3]
+
+        assert search.outcome(failed) == (
+            "fail: p99<300ms 425 ms [382, 476] (fails); fail<0.1% 0% [0%, 0.05%]"
+        )
+
+    @pytest.mark.parametrize(
+        ("measured", "told"),
+        [
+            ("12 ms [9, 14]; the run was broken off", "12 ms [9, 14]"),
+            ("12 ms [9, 14]; but 30% failed", "12 ms [9, 14]; but 30% failed"),
+            ("9 s [8, 9]; in overload, where a longer run finds worse", "9 s [8, 9]; in overload"),
+            ("12 ms, and no interval of fewer than 10 seconds", "12 ms"),
+            ("needs 1,000 samples, and there are 300", "needs 1,000 samples, and there are 300"),
+        ],
+    )
+    def test_says_in_short_what_speaks_against_a_figure(self, measured, told):
+        slos = (SloResult("p99<1s", SloVerdict.INCONCLUSIVE, measured),)
+        point = CapacityPoint(5, SloVerdict.INCONCLUSIVE, slos)
+
+        assert search.outcome(point) == f"inconclusive: p99<1s {told} (undecided)"
+        assert search.measured(point, "p99<1s") == (told, "undecided")
+
+    def test_says_that_the_loader_was_at_its_limit_and_no_figure(self):
+        limited = sample_load.capacity().points[5]
+
+        assert search.outcome(limited) == (
+            "rig-limited: The busiest worker used 97 % of its processor. It is not tried again."
+        )
+
+    def test_says_that_it_holds_although_the_loader_was_late(self):
+        late = sample_load.capacity().points[4]
+
+        assert search.outcome(late).startswith("pass, although the loader was late: p99<300ms 170")
+
+
+def test_what_is_not_drawn_is_told_with_the_reason():
+    unknown = CapacityPoint(7, SloVerdict.INCONCLUSIVE)
+    found = sample_load.capacity()
+    more = dataclasses.replace(found, points=(*found.points, unknown))
+
+    assert search.not_drawn(more) == (
+        "Not drawn: the loader was at its limit at 400/s, and there is no p99 at 7/s."
+    )
+    assert search.not_drawn(dataclasses.replace(found, points=found.points[:5])) == ""

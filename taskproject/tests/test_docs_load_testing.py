@@ -26,6 +26,7 @@ from perf.load.figures import needed
 from perf.load.results import Failure, SloVerdict
 from perf.load.simulate import simulate_concurrent_load
 from perf.load.slo import parse
+from perf.load.steady import QUEUED
 from perf.load.transport import MOST_BODY_MIB
 from perf.load_runner import JUDGED_EVERY_S
 from perf.management import (
@@ -37,10 +38,10 @@ from perf.management import (
     load_telling,
 )
 from perf.management.commands.loadtest import SUBCOMMANDS
-from perf.management.load_arguments import DURATION_S, RATE, method_of
+from perf.management.load_arguments import DURATION_S, RATE, WARMUP_S, method_of
 from perf.management.load_running import EXIT_CODES
 from perf.management.subcommands import INTERRUPTED, USAGE
-from perf.report.load import summary, terminal
+from perf.report.load import search, summary, terminal
 from perf.report.load.summary import Standing, is_sound
 from perf.scenarios import ScenarioError, discover
 from perf.service import SETTING
@@ -243,7 +244,26 @@ def test_its_limits_are_those_of_the_code() -> None:
     assert f"more than {100 * rig.CPU:.0f} % of a processor" in PAGE
     assert rig.CEILING == 0.5
     assert f"known to {100 * RESOLUTION:.0f} %" in PAGE
+    assert f"later than {100 * QUEUED:.0f} % of the measured time" in PAGE
     assert f"beyond {100 * MARGIN:.0f} % (`--margin`)" in PAGE
+
+
+def test_a_search_takes_as_long_as_it_tells() -> None:
+    minutes = load_searching.USUAL_RUNS * (DURATION_S + WARMUP_S) / 60
+
+    told = f"Some {load_searching.USUAL_RUNS} runs are usual"
+    assert told in PAGE
+    assert told in load_searching.DESCRIPTION
+    assert f"{minutes:.0f} minutes with the defaults" in PAGE
+    assert f"{minutes:.0f} minutes with the defaults" in load_searching.DESCRIPTION
+
+
+def test_it_tells_every_verdict_of_a_try() -> None:
+    told = table("verdict of a try")
+
+    words = {part for each in told for part in each.split(", ")}
+    assert words == {*SloVerdict, search.LIMITED, search.LATE}
+    assert f'("{search.SECOND}")' in PAGE
 
 
 def test_the_kept_run_has_the_figures_that_it_tells() -> None:

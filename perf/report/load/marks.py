@@ -13,11 +13,13 @@ from perf.report.svg import Frame
 _CAP: Final = 3.0  # half of the width of the end of an interval
 
 
-def quantile(frame: Frame, x: float, found: Quantile, way: int, size: float) -> Markup:
+def quantile(
+    frame: Frame, x: float, found: Quantile, way: int, size: float, style: str = "marker"
+) -> Markup:
     """The mark at a value of x, with a bar from bound to bound; nothing where it has no place."""
     if found.value_ms is None or not drawable(found.value_ms):
         return Markup()
-    mark = svg.markers([frame.at(x, found.value_ms)], way, size=size)
+    mark = svg.markers([frame.at(x, found.value_ms)], way, style, size)
     bounds = [y for y in (found.low_ms, found.high_ms) if y is not None and drawable(y)]
     if len(bounds) < 2:
         return mark
