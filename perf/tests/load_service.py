@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import threading
 import time
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from aiohttp import web
@@ -91,7 +93,8 @@ def cut(caller: Caller) -> Steps:
 
 
 def slowly() -> None:
-    """What a worker is to prepare, and takes a while."""
+    """What a worker is to prepare, and takes a while. It says when it has begun."""
+    Path(os.environ["SLOWLY"]).touch()
     time.sleep(1.5)
 
 
