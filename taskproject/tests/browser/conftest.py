@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -49,10 +49,22 @@ def browser(
 ) -> Iterator[Browser]:
     """An empty browser. The test fails if its console complains: see `pytest_runtest_call`."""
     settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
-    browser = Browser(driver, live_server.url)
+    with _empty(Browser(driver, live_server.url)) as browser:
+        yield browser  # reset before the tables are emptied beneath an open page
+
+
+@pytest.fixture
+def reading(driver: Chrome) -> Iterator[Browser]:
+    """The same for pages that are files: there is no service, and nothing to empty."""
+    with _empty(Browser(driver, "")) as browser:
+        yield browser
+
+
+@contextmanager
+def _empty(browser: Browser) -> Iterator[Browser]:
     browser.complaints()  # those of another test
     yield browser
-    chromium.reset(driver)  # before the tables are emptied beneath an open page
+    chromium.reset(browser.driver)
 
 
 @pytest.fixture
@@ -67,7 +79,8 @@ def people(browser: Browser, cast: Cast) -> Cast:
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_call(item: pytest.Item) -> Iterator[None]:
     """Fail for complaints of the console, and keep a picture of what a failed test saw."""
-    browser: Browser | None = getattr(item, "funcargs", {}).get("browser")
+    arguments = getattr(item, "funcargs", {})
+    browser: Browser | None = arguments.get("browser") or arguments.get("reading")
     if browser is None:
         return (yield)
     try:

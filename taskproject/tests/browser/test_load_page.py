@@ -47,11 +47,11 @@ def reader(browser: Any, people: Any, settings: Any, tmp_path: Any) -> User:
 
 
 @pytest.fixture(params=PAGES)
-def page(request: Any, browser: Any, tmp_path: Any) -> str:
+def page(request: Any, reading: Any, tmp_path: Any) -> str:
     """A page, opened as a file."""
     path = tmp_path / "page.html"
     path.write_text(PAGES[request.param](), encoding="utf-8")
-    browser.driver.get(path.as_uri())
+    reading.driver.get(path.as_uri())
     return str(request.param)
 
 
@@ -70,20 +70,20 @@ def test_a_superuser_comes_from_the_list_to_the_page(browser, reader):
     assert all(each.size["height"] > 100 for each in drawn)
 
 
-def test_no_page_is_wider_than_a_phone(browser, page):
-    chromium.set_size(browser.driver, *PHONE, mobile=True)
-    width, shown = browser.driver.execute_script(
+def test_no_page_is_wider_than_a_phone(reading, page):
+    chromium.set_size(reading.driver, *PHONE, mobile=True)
+    width, shown = reading.driver.execute_script(
         "const page = document.documentElement; return [page.scrollWidth, page.clientWidth]"
     )
 
     assert width <= shown == PHONE[0]
-    assert browser.driver.execute_script(OVERFLOW, ".wide") == []
+    assert reading.driver.execute_script(OVERFLOW, ".wide") == []
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_a_page_is_as_bright_as_the_person_likes_it_and_can_be_read(browser, page, scheme):
-    chromium.prefer(browser.driver, scheme)
-    found = [each for each in texts(browser) if each.tag not in SVG]
+def test_a_page_is_as_bright_as_the_person_likes_it_and_can_be_read(reading, page, scheme):
+    chromium.prefer(reading.driver, scheme)
+    found = [each for each in texts(reading) if each.tag not in SVG]
     title = next(each for each in found if each.tag == "h1")
     ground, ink = luminance(title.ground), luminance(title.colour)
 
@@ -95,35 +95,35 @@ def test_a_page_is_as_bright_as_the_person_likes_it_and_can_be_read(browser, pag
 SVG = ("text", "title", "desc")
 
 
-def test_on_paper_nothing_is_cut_off_and_what_is_not_to_be_believed_is_left_out(browser, page):
-    chromium.set_size(browser.driver, 690, 900)  # A4 between its margins
-    browser.driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": "print"})
-    text = browser.one("main").text
+def test_on_paper_nothing_is_cut_off_and_what_is_not_to_be_believed_is_left_out(reading, page):
+    chromium.set_size(reading.driver, 690, 900)  # A4 between its margins
+    reading.driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": "print"})
+    text = reading.one("main").text
 
-    assert browser.driver.execute_script(OVERFLOW, "none") == []
+    assert reading.driver.execute_script(OVERFLOW, "none") == []
     assert ("9.97 ms" in text) == (page in ("sound", "failing"))
     assert "What was recorded nevertheless" not in text
 
 
-def test_the_keyboard_reaches_all_links_and_all_that_scrolls(browser, page):
+def test_the_keyboard_reaches_all_links_and_all_that_scrolls(reading, page):
     reached = []
     for _ in range(40):
-        browser.driver.switch_to.active_element.send_keys(Keys.TAB)
-        active = browser.driver.switch_to.active_element
+        reading.driver.switch_to.active_element.send_keys(Keys.TAB)
+        active = reading.driver.switch_to.active_element
         if active.tag_name == "body":
             break
         reached.append(active)
-    wanted = browser.driver.find_elements(By.CSS_SELECTOR, "a, .wide, summary, pre")
+    wanted = reading.driver.find_elements(By.CSS_SELECTOR, "a, .wide, summary, pre")
 
     assert {each.id for each in wanted if each.is_displayed()} <= {each.id for each in reached}
 
 
-def test_what_is_folded_opens_with_the_keyboard(browser, tmp_path):
+def test_what_is_folded_opens_with_the_keyboard(reading, tmp_path):
     path = tmp_path / "page.html"
     path.write_text(html.render(sample_load.limited_load()), encoding="utf-8")
-    browser.driver.get(path.as_uri())
-    assert "9.97 ms" not in browser.one("main").text
+    reading.driver.get(path.as_uri())
+    assert "9.97 ms" not in reading.one("main").text
 
-    browser.one("summary").send_keys(Keys.ENTER)
+    reading.one("summary").send_keys(Keys.ENTER)
 
-    assert "9.97 ms" in browser.one("main").text
+    assert "9.97 ms" in reading.one("main").text
