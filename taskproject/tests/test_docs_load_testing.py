@@ -23,7 +23,7 @@ from perf.load.assembly import THROTTLED
 from perf.load.capacity import RESOLUTION
 from perf.load.compare import FAILED, MARGIN
 from perf.load.figures import needed
-from perf.load.results import Failure, SloVerdict
+from perf.load.results import CapacityResult, Failure, SloVerdict
 from perf.load.simulate import simulate_concurrent_load
 from perf.load.slo import parse
 from perf.load.steady import QUEUED
@@ -52,6 +52,7 @@ from taskproject.tests.test_docs_settings import ROOT
 from tasks import scenarios
 
 PAGE = (ROOT / "docs" / "load-testing.md").read_text(encoding="utf-8")
+SEARCHED = str(ROOT / "docs" / "load" / "capacity.json.gz")
 BROWSED = str(ROOT / "docs" / "load" / "browse.json.gz")
 EXAMPLES = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)
 MODULES = (load_comparing, load_listing, load_running, load_searching, load_telling)
@@ -264,6 +265,21 @@ def test_it_tells_every_verdict_of_a_try() -> None:
     words = {part for each in told for part in each.split(", ")}
     assert words == {*SloVerdict, search.LIMITED, search.LATE}
     assert f'("{search.SECOND}")' in PAGE
+
+
+def test_the_kept_search_found_what_it_tells() -> None:
+    found = load_history.either(SEARCHED)
+    told = " ".join(PAGE.partition("## Capacity")[2].partition("\n## ")[0].split())
+    assert isinstance(found, CapacityResult)
+    (held,) = (each for each in found.points if each.rate == found.holds)
+    p95 = held.latency
+
+    assert p95 is not None
+    assert found.command in told
+    assert f"at {found.holds:g} sessions a second ({held.done:,.0f} good answers)" in told
+    assert f"a p95 of {p95.value_ms:.1f} ms [{p95.low_ms:.1f}, {p95.high_ms:.1f}]" in told
+    assert f"at {found.fails:g} they did not" in told
+    assert f"at {min(each.rate for each in found.points if each.limited):g} the loader" in told
 
 
 def test_the_kept_run_has_the_figures_that_it_tells() -> None:
