@@ -7,7 +7,10 @@ import io
 import os
 import signal
 from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
+from typing import Any
 
 import msgspec
 import pytest
@@ -177,11 +180,26 @@ def test_a_search_that_decided_nothing_says_so(holds, fails, code):
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
 def test_who_goes_ends_a_run_as_by_ctrl_c(number):
-    before = signal.getsignal(number)
-    with pytest.raises(KeyboardInterrupt), ended_as_by_ctrl_c():
-        os.kill(os.getpid(), number)
+    with handled_by(number, signal.SIG_DFL):
+        with pytest.raises(KeyboardInterrupt), ended_as_by_ctrl_c():
+            os.kill(os.getpid(), number)
 
-    assert signal.getsignal(number) is before
+        assert signal.getsignal(number) is signal.SIG_DFL
+
+
+def test_who_goes_ends_no_run_that_does_not_listen_as_under_nohup():
+    with handled_by(signal.SIGHUP, signal.SIG_IGN), ended_as_by_ctrl_c():
+        os.kill(os.getpid(), signal.SIGHUP)
+
+
+@contextmanager
+def handled_by(number: signal.Signals, handler: Any) -> Iterator[None]:
+    """Whatever has started the tests may have had its own way."""
+    before = signal.signal(number, handler)
+    try:
+        yield
+    finally:
+        signal.signal(number, before)
 
 
 def broken_off_amid_a_statement() -> None:
