@@ -23,7 +23,8 @@ ENDS: Final = ", and ends so:"
 HOST: Final = "127.0.0.1"
 HEALTHY_TIMEOUT_S: Final = 60.0
 _ASK_TIMEOUT_S: Final = 5.0
-_GRACE_S: Final = 15.0
+_GRACE_S: Final = 15.0  # for what it is at work on
+_UNHEALTHY_GRACE_S: Final = 0.5
 _LOG_BYTES: Final = 3_000
 _PR_SET_PDEATHSIG: Final = 1
 
@@ -58,7 +59,8 @@ def serving(
 
     In the command and in the values of the environment, `{host}` and `{port}` stand for where it
     has to listen. The environment is added to this process' own. When the block is left the server
-    gets SIGTERM, and 15 s later it and all that it started are killed. On Linux it gets SIGTERM,
+    gets SIGTERM, and 15 s later it and all that it started are killed, sooner where it never was
+    healthy. On Linux it gets SIGTERM,
     too, when this process is killed. Call it in the main thread: that ends with the process.
 
     Its log is kept where the block raises, and removed else. Raises `NotServed` where it is not
@@ -71,8 +73,10 @@ def serving(
     except OSError as error:
         log.unlink()
         raise NotServed(f"The server can't be started: {error}") from error
+    grace_s = _UNHEALTHY_GRACE_S
     try:
         _wait_until_healthy(process, port, health, timeout_s)
+        grace_s = _GRACE_S
         yield Served(f"http://{HOST}:{port}", process.pid, log)
         if _has_ended(process):
             raise NotServed(f"The server ended by itself, with code {process.returncode}.")
@@ -87,7 +91,7 @@ def serving(
     else:
         log.unlink()
     finally:
-        end(process)
+        _end(process, grace_s)
 
 
 def _has_ended(process: subprocess.Popen[bytes]) -> bool:
@@ -104,13 +108,13 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def end(process: subprocess.Popen[bytes]) -> None:
+def _end(process: subprocess.Popen[bytes], grace_s: float) -> None:
     """End a server with all processes below it, those too that have left its group."""
     members = _members(process)
     try:
         process.terminate()
         with suppress(subprocess.TimeoutExpired):
-            process.wait(_GRACE_S)
+            process.wait(grace_s)
     finally:
         with suppress(ProcessLookupError, PermissionError):
             os.killpg(process.pid, signal.SIGKILL)

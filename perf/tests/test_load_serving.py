@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 import subprocess
 import sys
+import time
 import urllib.request
 from pathlib import Path
 
@@ -58,6 +59,20 @@ def test_a_server_that_refuses_to_end_is_killed_with_its_children(monkeypatch):
 
     assert gone(served.pid)
     wait_for(lambda: gone(child))
+
+
+def test_one_that_refuses_to_end_is_not_waited_for_where_it_never_was_healthy(monkeypatch):
+    monkeypatch.setattr(module, "_GRACE_S", 120.0)
+    begun = time.monotonic()
+    command = [sys.executable, "-c", STUBBORN]
+    with (
+        pytest.raises(NotServed) as e,
+        serving(command, environment={"LISTEN_AT": "0"}, timeout_s=1),
+    ):
+        pass
+
+    assert time.monotonic() - begun < module._GRACE_S
+    kept_log(e.value).unlink()
 
 
 def test_one_that_is_never_healthy_is_told_with_its_log(monkeypatch):
