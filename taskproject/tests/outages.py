@@ -24,6 +24,8 @@ from taskproject.db.backend.base import DatabaseWrapper
 from taskproject.embedded import EmbeddedError
 from taskproject.embedded.binaries import find_valkey, install
 
+CACHE_TIMEOUTS: Final = ("SOCKET_CONNECT_TIMEOUT", "SOCKET_TIMEOUT")
+_PATIENCE_S: Final = 0.2  # as the settings have it
 _ALIAS: Final = "outage"
 
 
@@ -65,8 +67,10 @@ def database_down(folder: Path) -> Iterator[None]:
 
 @contextmanager
 def cache_at(url: str) -> Iterator[None]:
-    """Look for the cache at another address."""
-    there: dict[str, Any] = {**caches.settings["default"], "LOCATION": url}
+    """Look for the cache at another address, for no longer than in production."""
+    usual: dict[str, Any] = caches.settings["default"]
+    options = usual["OPTIONS"] | dict.fromkeys(CACHE_TIMEOUTS, _PATIENCE_S)
+    there = {**usual, "LOCATION": url, "OPTIONS": options}
     with override_settings(CACHES={"default": there}):
         yield
 
