@@ -8,7 +8,6 @@ from contextlib import contextmanager
 from typing import Any
 
 import pytest
-from django.core.cache import cache
 from django.test import Client
 
 from perf.monitor.budgets import declared
@@ -21,6 +20,7 @@ from taskproject.tenancy.services import member_add
 from taskproject.tests.api.routes import DECLARED
 from taskproject.tests.api.walls import content_of
 from taskproject.tests.cast import Cast, make_cast
+from taskproject.tests.outages import forget_cached
 from tasks.tests.test_api_statements import CASES, FEW, Case, Stage, furnish, named
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -83,7 +83,7 @@ def test_who_asks_takes_no_more_than_a_budget_has_for_it(cast: Cast) -> None:
     stage = furnish(cast.alpha, cast.alice, rows=FEW)
     browser = Client()
     browser.force_login(cast.alice)
-    cache.clear()
+    forget_cached()
     address = "/api/v1/tenants/alpha/labels/"
     with seen() as found:
         stage.client.get(f"{address}?limit=1")  # a token that nobody remembers

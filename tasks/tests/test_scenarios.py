@@ -8,7 +8,6 @@ from collections import Counter
 from typing import Any
 
 import pytest
-from django.core.cache import cache
 from django.test import Client
 
 from perf import Caller, Scenario
@@ -19,6 +18,7 @@ from projects.services import project_create
 from taskproject.db.context import tenant_context
 from taskproject.tenancy.services import token_issue
 from taskproject.tests.cast import Cast, make_cast
+from taskproject.tests.outages import forget_cached
 from tasks import scenarios
 from tasks.models import LIVE, Task
 from tasks.services.batches.create import bulk_create
@@ -41,7 +41,7 @@ def cast() -> Cast:
                 ({"project_id": project.pk, "title": each} for each in titles),
                 actor_id=cast.alice.pk,
             )
-    cache.clear()
+    forget_cached()
     return cast
 
 

@@ -665,7 +665,7 @@ def test_refused_hanging_cut_or_flushed_nothing_is_wrong_and_nothing_fails(
         agrees("fast again")
         relay.cut()
         agrees("cut")
-        redis().flushdb()
+        forget_cached()
         agrees("flushed")
         relay.hang()
         agrees("hanging")
