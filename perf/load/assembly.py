@@ -31,6 +31,7 @@ from perf.load.results import (
     StepResult,
 )
 from perf.load.rig import rig_of
+from perf.load.schedule import measured_s
 from perf.load.slo import Slo, judge, left_open, quantiles_of
 from perf.load.steady import drift, little, overload
 
@@ -71,11 +72,10 @@ def assemble(
     method = planned.method
     quantiles = sorted({*QUANTILES, *quantiles_of(planned.slos)})
     total = total_result(recording, method.confidence, quantiles)
-    measured_s = measured_seconds(method, recording, is_whole=ended_at is not None)
+    lasted_s = measured_seconds(method, recording, is_whole=ended_at is not None)
     course = seconds(recording)
-    counted = [each for each in course if 0 <= each.at < measured_s]
-    deepest = max(quantiles_of(planned.slos), default=0.0)
-    rig = rig_of(recording, total, ceiling_rate, deepest)
+    counted = [each for each in course if 0 <= each.at < lasted_s]
+    rig = rig_of(recording, total, ceiling_rate, max(quantiles_of(planned.slos), default=0.0))
     tenants = tenant_results(recording, method.confidence, quantiles)
     run = LoadRun(
         version=VERSION,
@@ -87,8 +87,8 @@ def assemble(
         scenarios=planned.scenarios,
         method=method,
         environment=planned.environment,
-        measured_s=measured_s,
-        rate=total.successful / measured_s if measured_s else 0.0,
+        measured_s=lasted_s,
+        rate=total.successful / lasted_s if lasted_s else 0.0,
         total=total,
         steps=step_results(recording, method.confidence, quantiles),
         tenants=tenants,
@@ -98,7 +98,6 @@ def assemble(
         server=_with_timing(server, recording),
         complaints=(
             *_broken_off(recording, planned.note),
-            *_throttled(total),
             *_complaints(method, counted, total),
             *_reasons(recording),
             *planned.complaints,
@@ -111,7 +110,7 @@ def assemble(
 
 def measured_seconds(method: LoadMethod, recording: Recording, *, is_whole: bool) -> float:
     """How long was measured: as planned, or of a run that was broken off as far as it came."""
-    planned = sum(stage.duration_s for stage in method.stages)
+    planned = measured_s(method)
     return planned if is_whole else min(planned, float(len(measured(recording))))
 
 
@@ -131,6 +130,7 @@ def _judged(slos: Sequence[Slo], recording: Recording, run: LoadRun) -> tuple[Sl
 
 
 def _complaints(method: LoadMethod, counted: Sequence[Second], total: StepResult) -> Iterator[str]:
+    yield from _throttled(total)
     if overloaded := overload(method, counted, total):
         yield overloaded  # latency rises by it, and the last answers come after the end
     else:

@@ -19,10 +19,12 @@ from perf.load.intervals import LEAST_SECONDS
 from perf.load.loopback import leads_to_loopback
 from perf.load.plan import PlanError, may_be_sent, origin_and_paths, port_of
 from perf.load.results import LoadMethod
+from perf.load.schedule import measured_s
 from perf.load.slo import SloError, parse
 from perf.load_places import KNOCKS_S, Crowd, Place, Tell, served, there
 from perf.load_runner import Load
-from perf.management.load_arguments import method_of, usage
+from perf.management.load_arguments import usage
+from perf.management.load_method import method_of
 from perf.management.subcommands import REFUSED, USAGE
 from perf.scenarios import Declared, NoSuchScenario, ScenarioError, chosen
 from perf.service import SETTING, service
@@ -78,7 +80,7 @@ def asked(options: Mapping[str, Any]) -> Asked:
         )
     except (PlanError, SloError, NoSuchScenario) as error:
         raise usage(str(error)) from error
-    if load.slos and sum(each.duration_s for each in load.method.stages) < LEAST_SECONDS:
+    if load.slos and measured_s(load.method) < LEAST_SECONDS:
         raise usage(f"Objectives need {LEAST_SECONDS} s or more: make the --duration longer.")
     if load.aborts and not load.slos:
         raise usage("--abort-on-fail needs an --slo that can fail.")
@@ -91,7 +93,7 @@ def asked(options: Mapping[str, Any]) -> Asked:
 
 def lasting_s(method: LoadMethod) -> float:
     """How long the load goes on, with its warm-up."""
-    return method.warmup_s + sum(each.duration_s for each in method.stages)
+    return method.warmup_s + measured_s(method)
 
 
 def command() -> str:

@@ -17,7 +17,6 @@ from perf.management.load_arguments import (
     factor,
     file,
     header,
-    method_of,
     objectives,
     period_s,
     rate_per_s,
@@ -25,6 +24,7 @@ from perf.management.load_arguments import (
     some_s,
     stages,
 )
+from perf.management.load_method import method_of
 from perf.management.load_planning import command
 
 

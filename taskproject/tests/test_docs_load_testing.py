@@ -38,7 +38,8 @@ from perf.management import (
     load_telling,
 )
 from perf.management.commands.loadtest import SUBCOMMANDS
-from perf.management.load_arguments import DURATION_S, RATE, WARMUP_S, method_of
+from perf.management.load_arguments import DURATION_S, RATE, WARMUP_S
+from perf.management.load_method import method_of
 from perf.management.load_running import EXIT_CODES
 from perf.management.subcommands import INTERRUPTED, USAGE
 from perf.report.load import search, summary, terminal
